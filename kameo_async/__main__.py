@@ -1,0 +1,4 @@
+from kameo_async.cli import main
+
+if __name__ == "__main__":
+    main()

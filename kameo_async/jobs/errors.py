@@ -1,16 +1,17 @@
 """What can go wrong with jobs.
 
-    JobError
-    |- JobFailed            raised by a kind's `run`: the job ends so
-    |- UnknownKindError     no kind of that name
-    |- InvalidParamsError   the params do not fit the kind's model
-    |- JobNotFoundError     never was, or expired
-    |- JobFinishedError     a cancel of a job that ended otherwise
-    |- KeyReusedError       an idempotency key used with other params or another kind
-    |- UnavailableError     no job can be taken now
-    |  |- OverloadedError   too many jobs wait
-    |  `- DrainingError     the service is about to stop
-    `- WrongThreadError     called off the event loop's thread
+JobError
+|- JobFailed            raised by a kind's `run`: the job ends so
+|- InvalidKindError     a kind that cannot be served
+|- UnknownKindError     no kind of that name
+|- InvalidParamsError   the params do not fit the kind's model
+|- JobNotFoundError     never was, or expired
+|- JobFinishedError     a cancel of a job that ended otherwise
+|- KeyReusedError       an idempotency key used with other params or another kind
+|- UnavailableError     no job can be taken now
+|  |- OverloadedError   too many jobs wait
+|  `- DrainingError     the service is about to stop
+`- WrongThreadError     called off the event loop's thread
 """
 
 from collections.abc import Sequence
@@ -41,6 +42,10 @@ class ParamProblem:
 
     name: str
     message: str
+
+
+class InvalidKindError(JobError):
+    """A kind that cannot be served: its name is taken, or it lacks a part."""
 
 
 class UnknownKindError(JobError):

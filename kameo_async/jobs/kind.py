@@ -1,19 +1,29 @@
 """What a kind of job is, and what its `run` is handed."""
 
+import inspect
+import re
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, Protocol
 
 from pydantic import BaseModel
+
+from kameo_async.jobs.errors import InvalidKindError
+
+KIND_NAME = re.compile(r"[a-z][a-z0-9-]*")
+RESERVED_NAMES = frozenset({"ws"})
 
 
 class Report(Protocol):
     """Tells how far a job has come.
 
-    Never waits for listeners, who get the latest; may be called a thousand times a second. It is also a
-    point at which a cancel is delivered.
+    Never waits for listeners, who get the latest; may be called a thousand times a second. Awaiting it is
+    also a point at which a cancel is delivered.
     """
 
-    async def __call__(self, done: int, total: int | None = None, *, unit: str = "", message: str = "") -> None:
-        """`done` of `total` (null while unknown), counted in `unit`, with a sentence for people."""
+    def __call__(
+        self, done: int, total: int | None = None, *, unit: str = "", message: str = ""
+    ) -> Coroutine[Any, Any, None]:
+        """`done` of `total` (None while unknown), counted in `unit`, with a sentence for people."""
 
     def from_thread(self, done: int, total: int | None = None, *, unit: str = "", message: str = "") -> None:
         """The same from another thread, for kinds that use `asyncio.to_thread`."""
@@ -34,3 +44,39 @@ class Kind(Protocol):
 
     async def run(self, params: Any, report: Report) -> BaseModel:
         """Does the job. `JobFailed` ends it so; `asyncio.CancelledError` is its cancellation: let it pass."""
+
+
+def table_of(kind: Kind) -> str | None:
+    """The field of the result that holds the rows, where the result is a table."""
+    return getattr(kind, "table", None)
+
+
+def by_name(kinds: Iterable[Kind]) -> Mapping[str, Kind]:
+    """The kinds by their names. Raises InvalidKindError, which names the first that cannot be served."""
+    named: dict[str, Kind] = {}
+    for kind in kinds:
+        name = _checked_name(kind)
+        if name in named:
+            raise InvalidKindError(f"kind {name!r}: the name is taken")
+        named[name] = kind
+    return named
+
+
+def _checked_name(kind: Kind) -> str:
+    name = getattr(kind, "kind", None)
+    label = f"kind {name!r} ({type(kind).__module__}.{type(kind).__qualname__})"
+    if not isinstance(name, str) or not KIND_NAME.fullmatch(name) or name in RESERVED_NAMES:
+        raise InvalidKindError(f"{label}: a name matches [a-z][a-z0-9-]* and is not 'ws'")
+    for attribute in ("title", "description"):
+        if not isinstance(getattr(kind, attribute, None), str):
+            raise InvalidKindError(f"{label}: has no {attribute}")
+    for attribute in ("Params", "Result"):
+        model = getattr(kind, attribute, None)
+        if not (inspect.isclass(model) and issubclass(model, BaseModel)):
+            raise InvalidKindError(f"{label}: {attribute} is no pydantic model")
+    if not inspect.iscoroutinefunction(getattr(kind, "run", None)):
+        raise InvalidKindError(f"{label}: has no `async def run(self, params, report)`")
+    table = table_of(kind)
+    if table is not None and table not in kind.Result.model_fields:
+        raise InvalidKindError(f"{label}: its result has no field {table!r} for the table")
+    return name

@@ -1,0 +1,154 @@
+"""The job document: the one shape of a job on every way out (poll, long poll, list item, websocket frame).
+
+It is encoded once per revision, when first asked for; the bytes then serve everybody. The cache is
+bounded, so what is kept of a job that nobody asks for is its fields alone.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema, to_jsonable_python
+
+from kameo_async.jobs.models import Job, JobStatus
+
+_CACHED_REVISIONS = 256
+
+ACCEPTED_MESSAGE = "Job started successfully"
+
+
+class ProgressDocument(BaseModel):
+    """How far a job has come."""
+
+    model_config = ConfigDict(title="Progress")
+
+    done: int
+    total: int | None = Field(description="null while unknown")
+    unit: str
+    message: str = Field(description="a sentence for people")
+
+
+class JobLinks(BaseModel):
+    """Where to go from here."""
+
+    self: str
+    events: str
+    result: str
+
+
+class JobAccepted(BaseModel):
+    """What stands in `data` of the answer to a submit."""
+
+    job_id: str
+    message: str
+
+
+class JobDocument(BaseModel):
+    """One job at one revision."""
+
+    model_config = ConfigDict(title="Job", json_schema_mode_override="serialization")
+
+    job_id: str
+    kind: str
+    status: JobStatus
+    progress: ProgressDocument | None
+    data: Any = Field(description="the result once `status` is `success`, else null")
+    error: str | None = Field(description="one sentence for people; never a secret")
+    error_code: str | None = Field(description="one word for programs; an unknown one means `internal`")
+    retryable: bool | None = Field(description="whether the same request may succeed later")
+    revision: int = Field(ge=1, description="grows by exactly 1 with every visible change")
+    attempt: int = Field(ge=1)
+    created_at: datetime
+    started_at: datetime | None
+    updated_at: datetime
+    finished_at: datetime | None
+    expires_at: datetime | None
+    links: JobLinks
+
+
+class JsonNumbers(GenerateJsonSchema):
+    """The JSON Schema of what `encode` writes: decimals are numbers, with their exact digits."""
+
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
+        number = {"type": "number", "minimum": schema.get("ge"), "exclusiveMinimum": schema.get("gt")}
+        number |= {"maximum": schema.get("le"), "exclusiveMaximum": schema.get("lt")}
+        return {
+            name: float(value) if isinstance(value, Decimal) else value
+            for name, value in number.items()
+            if value is not None
+        }
+
+
+def encode(result: BaseModel) -> bytes:
+    """A kind's result as JSON; decimals with exactly the digits they have, times in RFC 3339 with `Z`."""
+    return orjson.dumps(
+        result.model_dump(mode="python", by_alias=True), default=_plain, option=orjson.OPT_UTC_Z
+    )
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value)) if value.is_finite() else None
+    return to_jsonable_python(value)
+
+
+@lru_cache(_CACHED_REVISIONS)
+def _halves(job: Job) -> tuple[bytes, bytes]:
+    """What stands before and after the value of `data`."""
+    failure = job.failure
+    head = {
+        "job_id": job.job_id,
+        "kind": job.kind,
+        "status": job.status,
+        "progress": job.progress,
+    }
+    tail = {
+        "error": failure.message if failure else None,
+        "error_code": failure.code if failure else None,
+        "retryable": failure.retryable if failure else None,
+        "revision": job.revision,
+        "attempt": job.attempt,
+        "created_at": timestamp(job.created_at),
+        "started_at": timestamp(job.started_at),
+        "updated_at": timestamp(job.updated_at),
+        "finished_at": timestamp(job.finished_at),
+        "expires_at": timestamp(job.expires_at),
+        "links": _links(job.job_id),
+    }
+    return orjson.dumps(head)[:-1] + b',"data":', b"," + orjson.dumps(tail)[1:]
+
+
+def document(job: Job) -> bytes:
+    """The job document with its result."""
+    return summary(job) if job.result is None else _whole(job)
+
+
+@lru_cache(_CACHED_REVISIONS)
+def _whole(job: Job) -> bytes:
+    return (job.result or b"null").join(_halves(job))
+
+
+@lru_cache(_CACHED_REVISIONS)
+def summary(job: Job) -> bytes:
+    """The job document with `data` null: an item of a list."""
+    return b"null".join(_halves(job))
+
+
+def accepted(job: Job) -> bytes:
+    """The job document with the `JobAccepted` of a submit in `data`."""
+    data = {"job_id": job.job_id, "message": ACCEPTED_MESSAGE}
+    return orjson.dumps(data).join(_halves(job))
+
+
+def timestamp(time: datetime | None) -> str | None:
+    """UTC in RFC 3339 with milliseconds, as `2026-01-31T12:00:00.004Z`."""
+    return None if time is None else f"{time.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+
+
+def _links(job_id: str) -> dict[str, str]:
+    path = f"/api/jobs/{job_id}"
+    return {"self": path, "events": f"{path}/ws", "result": f"{path}/result"}

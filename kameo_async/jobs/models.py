@@ -1,0 +1,171 @@
+"""What a job is, and what may follow what.
+
+    pending --> running --> success | failed | cancelled
+       |  ^________| (`requeue`: several machines only)
+       `-----------------------> failed | cancelled
+
+The functions below are the only way from one state to the next. They are pure, `Job -> Job`: the memory
+store applies them under its lock, a database store inside a transaction on the row. A terminal job
+refuses every one of them by returning itself; each visible change adds exactly 1 to `revision`.
+"""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class JobStatus(StrEnum):
+    """Where a job stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+TERMINAL_STATUSES = frozenset({JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`done` of `total` (None while unknown), counted in `unit`, with a sentence for people."""
+
+    done: int
+    total: int | None = None
+    unit: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job did not succeed: one word for programs, one sentence for people."""
+
+    code: str
+    message: str
+    retryable: bool = False
+
+
+TIMED_OUT = "timeout"
+SHUTDOWN = Failure("shutdown", "The service was shut down before the job was done.", retryable=True)
+INTERNAL = Failure("internal", "The job ended on an unexpected error; the service's log has the cause.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """One revision of a job; compared by identity, since a change makes a new one.
+
+    `params` and `result` are JSON bytes: params canonical (after defaults), so that equal ones are equal
+    bytes. `cancel_requested` is not visible outside: it binds the job to end as `cancelled`.
+    """
+
+    job_id: str
+    kind: str
+    params: bytes
+    created_at: datetime
+    updated_at: datetime
+    status: JobStatus = JobStatus.PENDING
+    progress: Progress | None = None
+    result: bytes | None = None
+    failure: Failure | None = None
+    revision: int = 1
+    attempt: int = 1
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    expires_at: datetime | None = None
+    cancel_requested: bool = False
+    request_id: str | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status in TERMINAL_STATUSES
+
+
+Transition = Callable[[Job], Job]
+
+
+def new_job(kind: str, params: bytes, now: datetime, request_id: str | None = None) -> Job:
+    """A pending job under an id that cannot be guessed (122 random bits, RFC 9562 section 5.4)."""
+    return Job(str(uuid.uuid4()), kind, params, created_at=now, updated_at=now, request_id=request_id)
+
+
+def start(job: Job, now: datetime) -> Job:
+    """pending -> running."""
+    if job.status is not JobStatus.PENDING:
+        return job
+    return replace(job, status=JobStatus.RUNNING, started_at=now, updated_at=now, revision=job.revision + 1)
+
+
+def report(job: Job, progress: Progress, now: datetime) -> Job:
+    """A running job has come further; progress equal to the last is no change."""
+    if job.status is not JobStatus.RUNNING or job.progress == progress:
+        return job
+    return replace(job, progress=progress, updated_at=now, revision=job.revision + 1)
+
+
+def succeed(job: Job, result: bytes, progress: Progress | None, now: datetime, ttl_seconds: float) -> Job:
+    """running -> success, with the last progress, where there is a newer one."""
+    if job.status is not JobStatus.RUNNING:
+        return job
+    return _finish(job, JobStatus.SUCCESS, now, ttl_seconds, result=result, progress=progress)
+
+
+def fail(job: Job, failure: Failure, progress: Progress | None, now: datetime, ttl_seconds: float) -> Job:
+    """pending | running -> failed."""
+    return _finish(job, JobStatus.FAILED, now, ttl_seconds, failure=failure, progress=progress)
+
+
+def cancel(job: Job, now: datetime, ttl_seconds: float, failure: Failure | None = None) -> Job:
+    """pending | running -> cancelled; by a client without, by a shutdown with a `failure`."""
+    return _finish(job, JobStatus.CANCELLED, now, ttl_seconds, failure=failure)
+
+
+def request_cancel(job: Job, now: datetime, ttl_seconds: float) -> Job:
+    """A client wants the job cancelled: at once where it waits, else bound to end so."""
+    if job.status is JobStatus.PENDING:
+        return cancel(job, now, ttl_seconds)
+    return job if job.is_terminal else replace(job, cancel_requested=True)
+
+
+def requeue(job: Job, now: datetime) -> Job:
+    """running -> pending, for another attempt on another machine."""
+    if job.status is not JobStatus.RUNNING:
+        return job
+    return replace(
+        job,
+        status=JobStatus.PENDING,
+        progress=None,
+        started_at=None,
+        updated_at=now,
+        revision=job.revision + 1,
+        attempt=job.attempt + 1,
+    )
+
+
+def _finish(
+    job: Job,
+    status: JobStatus,
+    now: datetime,
+    ttl_seconds: float,
+    *,
+    result: bytes | None = None,
+    failure: Failure | None = None,
+    progress: Progress | None = None,
+) -> Job:
+    if job.is_terminal:
+        return job
+    if job.cancel_requested:
+        status, result, failure = JobStatus.CANCELLED, None, None
+    return replace(
+        job,
+        status=status,
+        result=result,
+        failure=failure,
+        progress=progress or job.progress,
+        revision=job.revision + 1,
+        updated_at=now,
+        finished_at=now,
+        expires_at=now + timedelta(seconds=ttl_seconds),
+    )

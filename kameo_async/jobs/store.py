@@ -1,0 +1,243 @@
+"""Where jobs are kept: the protocol, and the dict behind an `asyncio.Lock` that implements it in process."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sortedcontainers import SortedList
+
+from kameo_async.clock import Clock
+from kameo_async.jobs.document import document
+from kameo_async.jobs.errors import JobNotFoundError, KeyReusedError, OverloadedError
+from kameo_async.jobs.models import Job, JobStatus, Transition
+from kameo_async.jobs.subscription import Expired, Hub, Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs are listed; None does not narrow."""
+
+    status: JobStatus | None = None
+    kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Jobs, newest first; `total` counts all that match, `next_cursor` is None on the last page."""
+
+    jobs: tuple[Job, ...]
+    total: int
+    next_cursor: int | None
+
+
+class JobStore(Protocol):
+    """Keeps jobs, applies transitions one at a time, tells the hub of each change."""
+
+    hub: Hub
+
+    async def add(self, job: Job, key: str | None = None) -> tuple[Job, bool]:
+        """Keeps `job` and gives it with True; or the job that has `key`, with False.
+
+        Raises KeyReusedError when that one has another kind or other params, OverloadedError when
+        as many jobs are unfinished as may be.
+        """
+
+    async def get(self, job_id: str) -> Job:
+        """The newest revision. Raises JobNotFoundError."""
+
+    async def page(self, which: JobFilter, limit: int, cursor: int | None = None) -> JobPage:
+        """Up to `limit` jobs older than `cursor`."""
+
+    async def apply(self, job_id: str, transition: Transition) -> Job:
+        """Applies a transition and gives the job as it is then. Raises JobNotFoundError."""
+
+    async def expire(self, limit: int) -> int:
+        """Removes up to `limit` finished jobs whose time is over; gives how many."""
+
+    async def subscribe(self, job_id: str | None = None, since: int = 0) -> Subscription:
+        """A subscription whose first event is the job as it is. Raises JobNotFoundError."""
+
+    def counts(self) -> Mapping[tuple[str, JobStatus], int]:
+        """How many jobs are kept, by kind and status."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    sequence: int
+    job: Job
+    key: str | None
+    deadline: float = 0.0  # monotonic; of a finished job
+    size: int = 0  # bytes of its document; of a finished job
+
+
+@dataclass(slots=True)
+class _State:
+    """All that changes, under the lock only."""
+
+    entries: dict[str, _Entry] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)  # idempotency key -> job id
+    order: dict[JobFilter, SortedList[int]] = field(default_factory=dict)  # sequences that match
+    by_sequence: dict[int, _Entry] = field(default_factory=dict)
+    finished: dict[str, None] = field(default_factory=dict)  # ids, the first to expire first
+    kept_bytes: int = 0
+    sequence: int = 0
+    unfinished: int = 0
+
+
+class MemoryJobStore:
+    """A dict behind an `asyncio.Lock`, ordered for listing and for expiry.
+
+    The lock is held for no I/O, no callback and no encoding: each method changes the state in one
+    synchronous step and does what follows from it afterwards.
+    """
+
+    def __init__(self, clock: Clock, *, ttl_seconds: float, max_unfinished: int, max_kept_bytes: int) -> None:
+        self.hub = Hub()
+        self._clock = clock
+        self._ttl_seconds = ttl_seconds
+        self._max_unfinished = max_unfinished
+        self._max_kept_bytes = max_kept_bytes
+        self._lock = asyncio.Lock()
+        self._state = _State()
+
+    async def add(self, job: Job, key: str | None = None) -> tuple[Job, bool]:
+        async with self._lock:
+            kept = self._keyed(job, key)
+            if kept is not None:
+                return kept, False
+            if self._state.unfinished >= self._max_unfinished:
+                raise OverloadedError("Too many jobs are waiting; try again later")
+            self._insert(job, key)
+        self.hub.publish(job)
+        return job, True
+
+    async def get(self, job_id: str) -> Job:
+        async with self._lock:
+            return self._entry(job_id).job
+
+    async def page(self, which: JobFilter, limit: int, cursor: int | None = None) -> JobPage:
+        async with self._lock:
+            sequences = self._state.order.get(which, SortedList())
+            end = len(sequences) if cursor is None else sequences.bisect_left(cursor)
+            begin = max(0, end - limit)
+            jobs = tuple(self._state.by_sequence[n].job for n in reversed(sequences[begin:end]))
+            return JobPage(jobs, len(sequences), sequences[begin] if begin > 0 else None)
+
+    async def apply(self, job_id: str, transition: Transition) -> Job:
+        async with self._lock:
+            entry = self._entry(job_id)
+            before, after = entry.job, transition(entry.job)
+            if after is not before:
+                self._replace(entry, after)
+        if after.revision != before.revision:
+            self.hub.publish(after)
+        if after.is_terminal and not before.is_terminal:
+            await self._charge(entry, len(document(after)))
+        return after
+
+    async def expire(self, limit: int) -> int:
+        now = self._clock.monotonic()
+        async with self._lock:
+            due: list[str] = []
+            for job_id in self._state.finished:
+                if len(due) == limit or self._state.entries[job_id].deadline > now:
+                    break
+                due.append(job_id)
+            for job_id in due:
+                self._remove(self._state.entries[job_id])
+        for job_id in due:
+            self.hub.publish(Expired(job_id))
+        return len(due)
+
+    async def subscribe(self, job_id: str | None = None, since: int = 0) -> Subscription:
+        async with self._lock:
+            job = None if job_id is None else self._entry(job_id).job
+            subscription = Subscription(self.hub, job_id, since)
+        if job is not None:
+            subscription.notify(job)
+        return subscription
+
+    def counts(self) -> Mapping[tuple[str, JobStatus], int]:
+        return {
+            (which.kind, which.status): len(sequences)
+            for which, sequences in self._state.order.items()
+            if which.kind is not None and which.status is not None
+        }
+
+    async def _charge(self, entry: _Entry, size: int) -> None:
+        """Counts what a finished job costs; past the bound the oldest finished expire early."""
+        early = []
+        async with self._lock:
+            if entry.job.job_id not in self._state.entries:
+                return
+            entry.size = size
+            self._state.kept_bytes += size
+            while self._state.kept_bytes > self._max_kept_bytes and len(self._state.finished) > 1:
+                oldest = self._state.entries[next(iter(self._state.finished))]
+                self._remove(oldest)
+                early.append(oldest.job.job_id)
+        for job_id in early:
+            self.hub.publish(Expired(job_id, early=True))
+
+    # The synchronous steps; each is called under the lock.
+
+    def _entry(self, job_id: str) -> _Entry:
+        try:
+            return self._state.entries[job_id]
+        except KeyError:
+            raise JobNotFoundError("Job not found") from None
+
+    def _keyed(self, job: Job, key: str | None) -> Job | None:
+        job_id = self._state.keys.get(key) if key is not None else None
+        if job_id is None:
+            return None
+        kept = self._state.entries[job_id].job
+        if (kept.kind, kept.params) != (job.kind, job.params):
+            raise KeyReusedError("This Idempotency-Key was used for another kind or other params")
+        return kept
+
+    def _insert(self, job: Job, key: str | None) -> None:
+        state = self._state
+        state.sequence += 1
+        entry = state.entries[job.job_id] = _Entry(state.sequence, job, key)
+        state.by_sequence[entry.sequence] = entry
+        state.unfinished += 1
+        if key is not None:
+            state.keys[key] = job.job_id
+        for which in _filters_of(job):
+            state.order.setdefault(which, SortedList()).add(entry.sequence)
+
+    def _replace(self, entry: _Entry, after: Job) -> None:
+        before, entry.job = entry.job, after
+        if before.status is not after.status:
+            self._reorder(entry, before, after)
+        if after.is_terminal and not before.is_terminal:
+            self._state.unfinished -= 1
+            self._state.finished[after.job_id] = None
+            entry.deadline = self._clock.monotonic() + self._ttl_seconds
+
+    def _reorder(self, entry: _Entry, before: Job, after: Job) -> None:
+        for which in (JobFilter(before.status), JobFilter(before.status, before.kind)):
+            self._state.order[which].remove(entry.sequence)
+        for which in (JobFilter(after.status), JobFilter(after.status, after.kind)):
+            self._state.order.setdefault(which, SortedList()).add(entry.sequence)
+
+    def _remove(self, entry: _Entry) -> None:
+        state, job = self._state, entry.job
+        del state.entries[job.job_id], state.by_sequence[entry.sequence], state.finished[job.job_id]
+        state.kept_bytes -= entry.size
+        if entry.key is not None:
+            del state.keys[entry.key]
+        for which in _filters_of(job):
+            state.order[which].remove(entry.sequence)
+
+
+def _filters_of(job: Job) -> tuple[JobFilter, ...]:
+    """The filters that a job matches, each of which has an order of its own."""
+    return (
+        JobFilter(),
+        JobFilter(status=job.status),
+        JobFilter(kind=job.kind),
+        JobFilter(status=job.status, kind=job.kind),
+    )

@@ -1,0 +1,120 @@
+/** The table of loans. A loan's row is made once; sorting and filtering only put rows in and take them out. */
+import { byId, make, setAttribute, setChildren, webAddress } from "./dom.js";
+import { ariaSort, leftOf } from "./sort.js";
+
+/** Told in so many words, because the small screen's layout takes the meaning of rows and cells away. */
+const ROLES = { table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", td: "cell" };
+const MINUTE = 60_000;
+
+/** @param {string | null | undefined} risk
+ * @returns {string} the class of its colour; `r5` for what is unknown */
+export const riskClass = (risk) => {
+  const place = risk ? "ABCDE".indexOf(risk.slice(0, 1).toUpperCase()) : -1;
+  return `r${place < 0 ? 5 : place}`;
+};
+
+function giveRoles(root) {
+  for (const [tag, role] of Object.entries(ROLES)) {
+    for (const element of root.querySelectorAll(tag)) element.setAttribute("role", role);
+  }
+  for (const head of root.querySelectorAll("th")) {
+    head.setAttribute("role", head.scope === "row" ? "rowheader" : "columnheader");
+  }
+}
+
+/** When one can subscribe, as words and as two times.
+ * @param {Record<string, any>} loan
+ * @param {number} now
+ * @param {(key: string, values?: object) => string} t
+ * @param {import("./format.js").Formats} f
+ * @returns {[string, string]} */
+export function whenTexts(loan, now, t, f) {
+  const { opens_at: opens, closes_at: closes } = loan;
+  if (!opens && !closes) return [f.none, ""];
+  const span = opens && closes ? `${f.moment(opens)} – ${f.moment(closes)}` : f.moment(opens ?? closes);
+  if (Date.parse(opens ?? "") > now) return [t("opens", { when: f.relative(opens, now) }), span];
+  if (!closes) return [t("open"), span];
+  return [t(Date.parse(closes) > now ? "closes" : "closed", { when: f.relative(closes, now) }), span];
+}
+
+/** @param {(key: string) => void} onSort a header was pressed */
+export function createTable(onSort) {
+  const template = byId("loan-row").content;
+  const heads = [...byId("table").querySelectorAll("thead th")];
+  const rows = new Map();
+  let drawn = {};
+  giveRoles(template);
+  giveRoles(byId("table").parentElement);
+  byId("table").setAttribute("role", ROLES.table);
+  byId("table").tHead.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (button) onSort(button.dataset.key);
+  });
+
+  function rowOf(loan) {
+    if (!rows.has(loan)) rows.set(loan, template.firstElementChild.cloneNode(true));
+    return rows.get(loan);
+  }
+
+  function write(loan, context) {
+    const { t, f, marks, now, labels } = context;
+    const { cells } = rowOf(loan);
+    const money = (value) => f.money(value);
+    const texts = {
+      1: f.money(loan.amount, loan.currency),
+      2: f.rate(loan.interest_rate),
+      3: f.whole(loan.duration_months),
+      6: money(leftOf(loan)),
+      7: money(loan.min_amount),
+      9: loan.state ?? f.none,
+      10: loan.my_bid_amount ? money(loan.my_bid_amount) : f.none,
+    };
+    for (const [place, text] of Object.entries(texts)) cells[place].textContent = text;
+    for (let place = 1; place < cells.length; place += 1) cells[place].dataset.label = labels[place];
+    writeTitle(cells[0], loan, marks, t, f);
+    const risk = cells[4].firstElementChild;
+    const dot = make("i", "", riskClass(loan.risk_score));
+    risk.replaceChildren(...(loan.risk_score ? [dot, loan.risk_score] : [f.none]));
+    const [meter, filled, speed] = cells[5].children;
+    meter.firstElementChild.style.width = `${100 * Math.min(1, loan.funded_fraction ?? 0)}%`;
+    filled.textContent = f.filled(loan.funded_fraction);
+    const pace = loan.subscribed_per_hour;
+    speed.textContent = pace > 0 ? t("per_hour", { amount: f.money(Math.round(pace), loan.currency) }) : "";
+    writeWhen(loan, now, t, f);
+  }
+
+  function writeWhen(loan, now, t, f) {
+    const [when, span] = rowOf(loan).cells[8].children;
+    [when.textContent, span.textContent] = whenTexts(loan, now, t, f);
+  }
+
+  /** @param {{loans: any[], shown: any[], order: any, marks: Map<any, string>, t: any, f: any, now: number}} view */
+  function update({ loans, shown, order, marks, t, f, now }) {
+    const minute = Math.floor(now / MINUTE);
+    if (loans !== drawn.loans) rows.clear();
+    if (loans !== drawn.loans || f !== drawn.f) {
+      const labels = heads.map((head) => head.textContent);
+      for (const loan of loans) write(loan, { t, f, marks, now, labels });
+    } else if (minute !== drawn.minute) {
+      for (const loan of loans) writeWhen(loan, now, t, f);
+    }
+    if (shown !== drawn.shown) setChildren(byId("rows"), shown.map(rowOf));
+    for (const head of heads) setAttribute(head, "aria-sort", ariaSort(order, head.firstElementChild.dataset.key));
+    drawn = { loans, shown, f, minute };
+  }
+
+  return { update };
+}
+
+function writeTitle(cell, loan, marks, t, f) {
+  const [link, teaser, meta] = cell.children;
+  const address = webAddress(loan.url);
+  link.textContent = loan.title;
+  if (address) link.href = address;
+  teaser.textContent = (loan.teaser ?? "").replace(/^#\d+\s*\|\s*/, "");
+  const mark = marks.get(loan.id);
+  const value = loan.loan_to_value;
+  const facts = [loan.country && t(loan.country), `#${loan.id}`];
+  if (value !== null && value !== undefined) facts.push(t("loan_to_value", { percent: f.filled(value) }));
+  meta.replaceChildren(...(mark ? [make("b", t(`badge_${mark}`))] : []), facts.filter(Boolean).join(" · "));
+}

@@ -1,0 +1,218 @@
+"""The loan listing of Kameo's API. It is asked nothing but GET: this client can read, never bid."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiohttp
+import structlog
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from kameo_async.clock import Clock
+from kameo_async.kameo.config import KameoConfig
+from kameo_async.kameo.errors import (
+    LoginRefusedError,
+    RateLimitedError,
+    SessionExpiredError,
+    UpstreamInvalidError,
+    UpstreamUnavailableError,
+)
+from kameo_async.kameo.login import Tell, is_login_page
+from kameo_async.kameo.models import ListingPage, read_page
+from kameo_async.kameo.rates import feedback_of
+from kameo_async.kameo.session import MemorySessionState, Session, SessionKeeper, SessionState
+from kameo_async.kameo.throttle import Feedback, MemoryThrottleState, Throttle, ThrottleState
+from kameo_async.kameo.transport import MAX_JSON_BYTES, Answer, NoObserver, Observer, Transport, check_status
+
+log = structlog.get_logger()
+
+MAX_PAGES = 10_000
+ATTEMPTS = 5
+
+_ORIGINS = {"SE": "sweden", "NO": "norway", "DK": "denmark"}
+_BACKOFF = wait_random_exponential(multiplier=1, max=10, min=0.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What part of the listing to read: `max_pages` null means through the last page."""
+
+    limit: int = 12
+    page: int = 1
+    max_pages: int | None = None
+    countries: tuple[str, ...] = ("SE", "DK")
+
+    def on_page(self, page: int) -> dict[str, str]:
+        """The query of one request."""
+        origins = {
+            f"subscription_origin_{name}": str(int(code in self.countries)) for code, name in _ORIGINS.items()
+        }
+        return {**origins, "limit": str(self.limit), "page": str(page)}
+
+    def end(self, last_page: int) -> int:
+        """The last page to read when the listing has `last_page` pages."""
+        window = MAX_PAGES if self.max_pages is None else self.max_pages
+        return min(last_page, self.page + window - 1)
+
+
+class Upstream:
+    """What all jobs of a process share: connections, the login and the throttle."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        clock: Clock,
+        *,
+        observer: Observer | None = None,
+        logins: SessionState | None = None,
+        rates: ThrottleState | None = None,
+    ) -> None:
+        self.session = session
+        self.clock = clock
+        self.observer = observer or NoObserver()
+        self.logins = logins or MemorySessionState()
+        self.throttle = Throttle(rates or MemoryThrottleState(clock), clock)
+
+    def client(self, config: KameoConfig, tell: Tell) -> "KameoClient":
+        """A client for one job; `tell` hears what takes time. Raises ConfigurationError."""
+        return KameoClient(self, config, tell)
+
+
+class KameoClient:
+    """Reads the listing as one account, for one job."""
+
+    def __init__(self, upstream: Upstream, config: KameoConfig, tell: Tell) -> None:
+        self._config = config
+        self._tell = tell
+        self._clock = upstream.clock
+        self._throttle = upstream.throttle
+        self._observer = upstream.observer
+        self._transport = Transport(upstream.session, config, upstream.observer)
+        self._keeper = SessionKeeper(config, self._transport, upstream.logins, upstream.clock)
+        self._slots = asyncio.Semaphore(config.max_concurrency)
+
+    async def iter_pages(self, query: Query) -> AsyncIterator[ListingPage]:
+        """The pages in the listing's order: the first alone, the rest at the same time.
+
+        Goes on when the listing grows meanwhile. Raises KameoError.
+        """
+        page = await self.page(query, query.page)
+        yield page
+        if page.last_page is None:
+            async for page in self._unnumbered(query, page):
+                yield page
+            return
+        done = query.page
+        while done < (end := query.end(page.last_page or 0)):
+            async for page in self._at_once(query, range(done + 1, end + 1)):
+                yield page
+            done = end
+
+    async def page(self, query: Query, number: int) -> ListingPage:
+        """One page, with a fresh login and new tries where that helps. Raises KameoError."""
+        tries = AsyncRetrying(
+            stop=stop_after_attempt(ATTEMPTS),
+            retry=retry_if_exception(
+                lambda error: isinstance(error, UpstreamUnavailableError) and error.retry
+            ),
+            wait=_pause,
+            sleep=self._clock.sleep,
+            before_sleep=self._tell_of_retry,
+            reraise=True,
+        )
+        return await tries(self._page, query, number)
+
+    async def _at_once(self, query: Query, numbers: range) -> AsyncIterator[ListingPage]:
+        tasks = [asyncio.create_task(self._page_in_slot(query, number)) for number in numbers]
+        try:
+            for task in tasks:
+                yield await task
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _page_in_slot(self, query: Query, number: int) -> ListingPage:
+        async with self._slots:
+            return await self.page(query, number)
+
+    async def _unnumbered(self, query: Query, page: ListingPage) -> AsyncIterator[ListingPage]:
+        """Further pages of the older shape: until one is not full, or holds nothing new."""
+        seen = set(page.keys())
+        for number in range(query.page + 1, query.end(MAX_PAGES) + 1):
+            if page.size != query.limit:
+                return
+            page = await self.page(query, number)
+            if seen.issuperset(page.keys()):
+                return
+            seen.update(page.keys())
+            yield page
+
+    async def _page(self, query: Query, number: int) -> ListingPage:
+        session = await self._keeper.session(self._tell)
+        try:
+            return await self._ask(session, query, number)
+        except SessionExpiredError:
+            log.info("kameo.session_expired")
+            session = await self._keeper.session(self._tell, expired=session)
+        try:
+            return await self._ask(session, query, number)
+        except SessionExpiredError as error:
+            raise LoginRefusedError("Kameo took the login but does not accept its session") from error
+
+    async def _ask(self, session: Session, query: Query, number: int) -> ListingPage:
+        url = (self._config.api / "loans/listing/investment-options").with_query(query.on_page(number))
+        ticket = await self._throttle.acquire(self._config.requests_per_minute, self._observer)
+        feedback: Feedback | None = None
+        try:
+            answer = await self._transport.get(
+                url,
+                session.cookies,
+                referer=self._config.site / "aktuella-lan",
+                accept="application/json",
+                max_bytes=MAX_JSON_BYTES,
+            )
+            feedback = feedback_of(answer, self._clock)
+        finally:
+            await self._throttle.settle(ticket, feedback)
+        _check(answer, feedback)
+        return read_page(answer.body, number, str(self._config.site))
+
+    async def _tell_of_retry(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        seconds = state.upcoming_sleep
+        if isinstance(error, RateLimitedError) and error.seconds is not None:
+            seconds = error.seconds
+        log.info(
+            "kameo.request_retried",
+            reason=str(error),
+            attempt=state.attempt_number,
+            seconds=round(seconds, 1),
+        )
+        await self._tell(f"{error}; trying again in {seconds:.0f} s")
+
+
+def _pause(state: RetryCallState) -> float:
+    """Seconds before the next try; none where the throttle already holds everybody back."""
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, RateLimitedError) and error.seconds is not None:
+        return 0
+    return _BACKOFF(state)
+
+
+def _check(answer: Answer, feedback: Feedback) -> None:
+    target = answer.location
+    if answer.status == 401 or (target is not None and is_login_page(target.path)):
+        raise SessionExpiredError("The login at Kameo has run out")
+    if feedback.limited:
+        raise RateLimitedError("Kameo asks to slow down", feedback.wait_seconds)
+    check_status(answer)
+    kind = answer.content_type
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        raise UpstreamInvalidError("Kameo's API answers with something that is no JSON")

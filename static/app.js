@@ -19,6 +19,8 @@ export { TIMEOUT_MS };
 
 const MAIN_KIND = "fetch-loans";
 const SUBMIT_TRIES = 3;
+/** Writing the address makes the browser lay out the page at once, so it waits until the table is drawn. */
+const ADDRESS_MS = 150;
 
 const language = chooseLanguage(navigator.languages, remembered("language"));
 const address = readAddress(location);
@@ -49,13 +51,15 @@ const components = [
   createForms(begin),
 ];
 let lastSubmit = { kind: MAIN_KIND, params: null };
-let timeout = 0;
+let [timeout, addressTimer] = [0, 0];
 
 function put(changes) {
   const before = state;
   state = { ...state, ...changes, now: Date.now() };
   for (const component of components) component.update(state);
-  if (state.order !== before.order || state.filters !== before.filters) keepAddress(history.replaceState);
+  if (state.order === before.order && state.filters === before.filters) return;
+  clearTimeout(addressTimer);
+  addressTimer = setTimeout(keepAddress, ADDRESS_MS, history.replaceState);
 }
 
 function keepAddress(write) {

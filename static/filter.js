@@ -79,6 +79,14 @@ export const choices = (loans) => ({
   risks: distinct(loans.map((loan) => loan.risk_score)),
 });
 
+/** @param {readonly Loan[]} loans
+ * @param {string} name of a field that is a number
+ * @returns {[number, number] | [null, null]} the least and the largest */
+export function edges(loans, name) {
+  const values = loans.map((loan) => loan[name]).filter((value) => value !== null && value !== undefined);
+  return values.length ? [Math.min(...values), Math.max(...values)] : [null, null];
+}
+
 /** @template T
  * @param {readonly T[]} list
  * @param {T} value

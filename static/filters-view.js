@@ -1,6 +1,6 @@
 /** Search and filters on the page. */
 import { byId, make, setAttribute, setChildren, setText } from "./dom.js";
-import { choices, isFiltering, NO_FILTERS, toggled } from "./filter.js";
+import { choices, edges, isFiltering, NO_FILTERS, toggled } from "./filter.js";
 
 /** Fewer loans than this are seen at a glance: no filters, no charts. */
 export const ENOUGH = 5;
@@ -67,7 +67,11 @@ export function createFilters(onChange) {
     setAttribute(search, "aria-label", t("search"));
     search.placeholder = t("search");
     if (search.value.trim() !== filters.q.trim()) search.value = filters.q;
-    for (const [id, [name, end]] of Object.entries(EDGES)) fill(byId(id), filters[name][end]);
+    const reach = { rate: edges(loans, "interest_rate"), months: edges(loans, "duration_months") };
+    for (const [id, [name, end]] of Object.entries(EDGES)) {
+      fill(byId(id), filters[name][end]);
+      byId(id).placeholder = f.number(reach[name][end]);
+    }
     const values = { n: f.whole(shown.length), total: f.whole(loans.length), count: loans.length };
     setText(byId("showing"), active ? t("showing", values) : "");
     byId("clear").hidden = !active;

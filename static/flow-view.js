@@ -2,6 +2,7 @@
 import { byId, make, setAttribute, setText } from "./dom.js";
 import { counted, isWorking, phaseOf, progressText, stageOf, troubleOf } from "./flow.js";
 import { clockTime } from "./format.js";
+import { kindName } from "./jobs-state.js";
 
 const RETRIES = new Set(["refused", "failed", "gone", "timedout"]);
 
@@ -37,7 +38,7 @@ export function createFlow(actions) {
     parts.cancel.hidden = !working || stage === "starting";
     parts.cancel.disabled = stopping;
     setText(parts.headline, headline(stage, state));
-    byId("elapsed-box").hidden = flow.since === null;
+    byId("elapsed-box").hidden = flow.since === null || !parts.headline.textContent;
     setText(parts.elapsed, clockTime(flow.before + (flow.frozen ?? now) - (flow.since ?? now)));
     updateProgress(working, connection, t);
     updateTrouble(troubleOf(stage, flow, connection, now), t);
@@ -82,8 +83,8 @@ function headline(stage, { connection, t, kindOf, note }) {
   }
   if (stage === "cancelled") return t(job.error_code ? "cancelled_shutdown" : "cancelled");
   if (["idle", "refused", "failed", "gone", "timedout"].includes(stage)) return "";
-  if (stage === "running" && !loans) return kindOf(job.kind)?.title ?? t("running_other");
-  const text = t(stage === "running" && !loans ? "running_other" : stage);
+  if (stage === "running" && !loans) return `${kindName(job, t, kindOf(job.kind))} …`;
+  const text = t(stage);
   return note && (stage === "running" || stage === "pending") ? t("reconnected") + text : text;
 }
 

@@ -1,5 +1,6 @@
 /** A form for every kind of job, made from the schema of its params. */
 import { byId, make, setText } from "./dom.js";
+import { kindName } from "./jobs-state.js";
 import { fieldsOf, paramsOf } from "./schema.js";
 
 function input(field, attributes) {
@@ -80,17 +81,16 @@ export function createForms(run) {
   /** @param {Record<string, any>} state */
   function update(state) {
     byId("other").hidden = !state.kinds?.length;
-    if (kinds !== state.kinds && state.kinds) {
+    const wanted = `${state.language} ${state.kinds?.length}`;
+    if (wanted !== drawn && state.kinds) {
       kinds = state.kinds;
       const kept = choice.value;
-      choice.replaceChildren(...kinds.map(({ kind, title }) => new Option(title || kind, kind)));
+      choice.replaceChildren(...kinds.map(({ kind, title }) => new Option(kindName({ kind }, state.t, { title }), kind)));
       if (kinds.some(({ kind }) => kind === kept)) choice.value = kept;
-      drawn = "";
+      drawn = wanted;
+      draw(state.t);
     }
     choice.onchange = () => draw(state.t);
-    const wanted = `${state.language} ${kinds.length}`;
-    if (wanted !== drawn) draw(state.t);
-    drawn = wanted;
   }
 
   return { update };

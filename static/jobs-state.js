@@ -24,10 +24,19 @@ export function shortProgress({ status, progress }) {
 }
 
 /** @param {Job} job
+ * @param {(key: string) => string} t
+ * @param {{title?: string} | undefined} kind as the service describes it
+ * @returns {string} the kind's name for people: our own words where there are any */
+export function kindName(job, t, kind) {
+  const key = `kind_${job.kind}`;
+  return t(key) === key ? kind?.title || job.kind : t(key);
+}
+
+/** @param {Job} job
  * @param {number} now
  * @param {import("./format.js").Formats} f
  * @returns {string} how long it is still kept; "" while it is not finished */
 export function timeLeft({ expires_at: expires }, now, f) {
   if (!expires) return "";
-  return Date.parse(expires) > now ? f.relative(expires, now).replace(/^(om|in) /, "") : "0";
+  return Date.parse(expires) > now ? f.relative(expires, now).replace(/^(om|in)\s/, "") : "0";
 }

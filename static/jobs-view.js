@@ -1,16 +1,25 @@
 /** All jobs on the page. A row stays the same element for as long as its job is listed. */
 import { isTerminal } from "./connection.js";
 import { byId, setAttribute, setChildren, setText } from "./dom.js";
-import { shortProgress, timeLeft } from "./jobs-state.js";
+import { kindName, shortProgress, timeLeft } from "./jobs-state.js";
+
+/** So many fit beside everything else; the rest is a press away. */
+const FEW = 8;
 
 /** @param {{open: (jobId: string) => void, stop: (jobId: string) => void}} actions */
 export function createJobs(actions) {
   const rows = new Map();
   const template = byId("job-row").content;
+  let [all, last] = [false, null];
 
   byId("jobs-rows").addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (button) actions[button.dataset.do](button.closest("tr").dataset.job);
+  });
+
+  byId("jobs-more").addEventListener("click", () => {
+    all = !all;
+    update(last);
   });
 
   function rowOf(jobId) {
@@ -26,8 +35,8 @@ export function createJobs(actions) {
     const row = rowOf(job.job_id);
     const [kind, status, progress, age, left, doing] = row.cells;
     const [open, stop] = doing.children;
-    const name = kindOf(job.kind)?.title ?? job.kind;
-    const named = { kind: job.kind, time: f.hour(job.created_at) };
+    const name = kindName(job, t, kindOf(job.kind));
+    const named = { kind: name, time: f.hour(job.created_at) };
     setAttribute(row, "data-status", job.status);
     row.classList.toggle("here", connection.jobId === job.job_id);
     setText(kind, name);
@@ -47,11 +56,15 @@ export function createJobs(actions) {
   /** @param {Record<string, any>} state */
   function update(state) {
     const { jobs, online, t, health } = state;
-    const listed = jobs ?? [];
+    const known = jobs ?? [];
+    const listed = all ? known : known.slice(0, FEW);
+    last = state;
     const focused = document.activeElement;
     const inRow = focused?.closest?.("#jobs-rows tr");
     setChildren(byId("jobs-rows"), listed.map((job) => write(job, state)));
     for (const jobId of [...rows.keys()]) if (!listed.some((job) => job.job_id === jobId)) rows.delete(jobId);
+    byId("jobs-more").hidden = known.length <= FEW;
+    setText(byId("jobs-more"), t(all ? "jobs_fewer" : "jobs_more", { n: known.length }));
     byId("jobs-table").hidden = listed.length === 0;
     const kept = health?.journal === false || health?.journal === "none" ? t("not_kept") : "";
     setText(byId("jobs-hint"), online ? (listed.length ? kept : t("no_jobs")) : t("jobs_offline"));

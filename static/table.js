@@ -61,7 +61,6 @@ export function createTable(onSort) {
     const { cells } = rowOf(loan);
     const money = (value) => f.money(value);
     const texts = {
-      1: f.money(loan.amount, loan.currency),
       2: f.rate(loan.interest_rate),
       3: f.whole(loan.duration_months),
       6: money(leftOf(loan)),
@@ -71,15 +70,14 @@ export function createTable(onSort) {
     };
     for (const [place, text] of Object.entries(texts)) cells[place].textContent = text;
     for (let place = 1; place < cells.length; place += 1) cells[place].dataset.label = labels[place];
+    cells[1].replaceChildren(f.money(loan.amount), "\u00a0", make("small", loan.currency ?? ""));
     writeTitle(cells[0], loan, marks, t, f);
     const risk = cells[4].firstElementChild;
     const dot = make("i", "", riskClass(loan.risk_score));
     risk.replaceChildren(...(loan.risk_score ? [dot, loan.risk_score] : [f.none]));
-    const [meter, filled, speed] = cells[5].children;
+    const [meter, filled] = cells[5].children;
     meter.firstElementChild.style.width = `${100 * Math.min(1, loan.funded_fraction ?? 0)}%`;
     filled.textContent = f.filled(loan.funded_fraction);
-    const pace = loan.subscribed_per_hour;
-    speed.textContent = pace > 0 ? t("per_hour", { amount: f.money(Math.round(pace), loan.currency) }) : "";
     writeWhen(loan, now, t, f);
   }
 
@@ -116,5 +114,7 @@ function writeTitle(cell, loan, marks, t, f) {
   const value = loan.loan_to_value;
   const facts = [loan.country && t(loan.country), `#${loan.id}`];
   if (value !== null && value !== undefined) facts.push(t("loan_to_value", { percent: f.filled(value) }));
+  const pace = loan.subscribed_per_hour;
+  if (pace > 0) facts.push(t("per_hour", { amount: f.money(Math.round(pace), loan.currency) }));
   meta.replaceChildren(...(mark ? [make("b", t(`badge_${mark}`))] : []), facts.filter(Boolean).join(" · "));
 }

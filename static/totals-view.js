@@ -16,9 +16,9 @@ function write(card, { currency, loans, sought, left, rate }, { t, f, country })
   count.textContent = t("loans", { n: f.whole(loans), count: loans });
   heading.replaceChildren(count, [country && t(country), currency].filter(Boolean).join(", "));
   for (const term of list.querySelectorAll("dt")) term.textContent = t(term.dataset.t);
-  big(soughtAt, f.millions(sought), t("axis_millions", { currency }));
-  big(leftAt, f.millions(left), t("axis_millions", { currency }));
-  big(rateAt, rate === null ? f.none : f.rate(rate), t("mean_rate_hint"));
+  big(soughtAt, f.millions(sought), t("millions"));
+  big(leftAt, f.millions(left), t("millions"));
+  big(rateAt, rate === null ? f.none : f.rate(rate), rate === null ? "" : t("weighted"));
 }
 
 /** @returns {{update: (view: {shown: any[], t: any, f: any}) => void}} */

@@ -1,7 +1,8 @@
 """The loan listing of Kameo's API. It is asked nothing but GET: this client can read, never bid."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import aiohttp
@@ -60,6 +61,10 @@ class Query:
         window = MAX_PAGES if self.max_pages is None else self.max_pages
         return min(last_page, self.page + window - 1)
 
+    def count(self, last_page: int) -> int:
+        """How many pages that makes; the first is read even where it lies past the last."""
+        return max(1, self.end(last_page) - self.page + 1)
+
 
 class Upstream:
     """What all jobs of a process share: connections, the login and the throttle."""
@@ -97,22 +102,28 @@ class KameoClient:
         self._keeper = SessionKeeper(config, self._transport, upstream.logins, upstream.clock)
         self._slots = asyncio.Semaphore(config.max_concurrency)
 
-    async def iter_pages(self, query: Query) -> AsyncIterator[ListingPage]:
+    async def iter_pages(self, query: Query) -> AsyncGenerator[ListingPage, None]:
         """The pages in the listing's order: the first alone, the rest at the same time.
 
         Goes on when the listing grows meanwhile. Raises KameoError.
         """
-        page = await self.page(query, query.page)
-        yield page
-        if page.last_page is None:
-            async for page in self._unnumbered(query, page):
-                yield page
+        latest = await self.page(query, query.page)
+        yield latest
+        if latest.last_page is None:
+            async with aclosing(self._unnumbered(query, latest)) as pages:
+                async for page in pages:
+                    yield page
             return
         done = query.page
-        while done < (end := query.end(page.last_page or 0)):
-            async for page in self._at_once(query, range(done + 1, end + 1)):
-                yield page
+        while done < (end := query.end(latest.last_page or 0)):
+            async with aclosing(self._at_once(query, range(done + 1, end + 1))) as pages:
+                async for latest in pages:
+                    yield latest
             done = end
+
+    async def log_in(self) -> Session:
+        """Makes sure of a login. Raises KameoError."""
+        return await self._keeper.session(self._tell)
 
     async def page(self, query: Query, number: int) -> ListingPage:
         """One page, with a fresh login and new tries where that helps. Raises KameoError."""
@@ -128,7 +139,7 @@ class KameoClient:
         )
         return await tries(self._page, query, number)
 
-    async def _at_once(self, query: Query, numbers: range) -> AsyncIterator[ListingPage]:
+    async def _at_once(self, query: Query, numbers: range) -> AsyncGenerator[ListingPage, None]:
         tasks = [asyncio.create_task(self._page_in_slot(query, number)) for number in numbers]
         try:
             for task in tasks:
@@ -142,7 +153,7 @@ class KameoClient:
         async with self._slots:
             return await self.page(query, number)
 
-    async def _unnumbered(self, query: Query, page: ListingPage) -> AsyncIterator[ListingPage]:
+    async def _unnumbered(self, query: Query, page: ListingPage) -> AsyncGenerator[ListingPage, None]:
         """Further pages of the older shape: until one is not full, or holds nothing new."""
         seen = set(page.keys())
         for number in range(query.page + 1, query.end(MAX_PAGES) + 1):
@@ -187,8 +198,8 @@ class KameoClient:
     async def _tell_of_retry(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         seconds = state.upcoming_sleep
-        if isinstance(error, RateLimitedError) and error.seconds is not None:
-            seconds = error.seconds
+        if isinstance(error, RateLimitedError):
+            seconds = max(seconds, error.seconds or 0)
         log.info(
             "kameo.request_retried",
             reason=str(error),
@@ -201,7 +212,7 @@ class KameoClient:
 def _pause(state: RetryCallState) -> float:
     """Seconds before the next try; none where the throttle already holds everybody back."""
     error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, RateLimitedError) and error.seconds is not None:
+    if isinstance(error, RateLimitedError) and (error.seconds or 0) >= 1:
         return 0
     return _BACKOFF(state)
 

@@ -1,6 +1,8 @@
 """The login, step by step: password, then the two-factor code where Kameo asks for one."""
 
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
@@ -33,8 +35,17 @@ def is_login_page(path: str) -> bool:
     return path.rstrip("/").endswith(LOGIN)
 
 
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """What a login brought; `skew` is the site's clock minus ours, in seconds."""
+
+    cookies: Mapping[str, str] = field(repr=False)
+    skew: float
+    two_factor: bool
+
+
 class Login:
-    """One attempt to log in; `skew` is then how far the site's clock is ahead of ours, in seconds."""
+    """One attempt to log in."""
 
     def __init__(
         self, config: KameoConfig, transport: Transport, use_code: UseCode, clock: Clock, tell: Tell
@@ -45,21 +56,18 @@ class Login:
         self._clock = clock
         self._tell = tell
 
-    @property
-    def skew(self) -> float:
-        return self._site.skew
-
-    async def run(self) -> dict[str, str]:
-        """The cookies of the new login. Raises KameoError, LoginRefusedError when Kameo says no."""
+    async def run(self) -> LoggedIn:
+        """Walks through all steps. Raises KameoError, LoginRefusedError when Kameo says no."""
         await self._tell("Logging in to Kameo")
         page = await self._send_password()
-        if _is_at(page, TWO_FACTOR):
+        two_factor = _is_at(page, TWO_FACTOR)
+        if two_factor:
             page = await self._send_code(page)
         if _is_at(page, CHECK):
             raise UpstreamInvalidError("Kameo's site does not say whether the login is complete")
         if not self._site.cookies:
             raise UpstreamInvalidError("Kameo's site set no cookie at the login")
-        return dict(self._site.cookies)
+        return LoggedIn(dict(self._site.cookies), self._site.skew, two_factor)
 
     async def _send_password(self) -> Answer:
         email, password = self._config.credentials()
@@ -96,11 +104,11 @@ class Login:
         """A code that nobody has used: a server takes each only once (RFC 6238 section 5.2)."""
         key = key_of(secret)
         while True:
-            now = self._clock.now().timestamp() + self.skew
+            now = self._clock.now().timestamp() + self._site.skew
             left = STEP_SECONDS - now % STEP_SECONDS
             if left > _TRAVEL_SECONDS and await self._use_code(self._config.account, step_at(now)):
                 return code_at(key, step_at(now))
-            await self._tell(f"Waiting {left:.0f} s for the next two-factor code")
+            await self._tell(f"Waiting {math.ceil(left)} s for the next two-factor code")
             await self._clock.sleep(left)
 
     def _refusal(self, reason: str, code: str) -> str:
@@ -134,7 +142,7 @@ def _check_page(answer: Answer) -> None:
 
 
 def _token_of(page: Answer) -> dict[str, str]:
-    """The hidden token of the form that posts the code; the page's other form, BankID's, has one of its own."""
+    """The hidden token of the form that posts the code; the other form, BankID's, has one of its own."""
     for form in read_html(page.text()).forms:
         if form.posts_to(str(page.url), TWO_FACTOR):
             return {_TOKEN: form.hidden[_TOKEN]} if _TOKEN in form.hidden else {}

@@ -12,7 +12,7 @@ import structlog
 from kameo_async.clock import Clock
 from kameo_async.kameo.config import KameoConfig
 from kameo_async.kameo.errors import LoginRefusedError
-from kameo_async.kameo.login import Login, Tell
+from kameo_async.kameo.login import LoggedIn, Login, Tell
 from kameo_async.kameo.totp import key_of
 from kameo_async.kameo.transport import Transport
 
@@ -21,10 +21,15 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A login that Kameo accepted: the cookies that carry it, and a number that no other has."""
+    """A login that Kameo accepted: the cookies that carry it, and a number that no other has.
+
+    `skew` is the site's clock minus ours, in seconds; `two_factor` whether a code was asked for.
+    """
 
     number: int
     cookies: Mapping[str, str] = field(repr=False)
+    skew: float = 0.0
+    two_factor: bool = False
 
 
 class SessionState(Protocol):
@@ -36,7 +41,7 @@ class SessionState(Protocol):
     async def current(self, account: str) -> Session | None:
         """The login to use, null when there is none."""
 
-    async def opened(self, account: str, cookies: Mapping[str, str]) -> Session:
+    async def open(self, account: str, done: LoggedIn) -> Session:
         """Keeps a new login in place of the last."""
 
     async def use_code(self, account: str, step: int) -> bool:
@@ -65,9 +70,9 @@ class MemorySessionState:
     async def current(self, account: str) -> Session | None:
         return self._sessions.get(account)
 
-    async def opened(self, account: str, cookies: Mapping[str, str]) -> Session:
+    async def open(self, account: str, done: LoggedIn) -> Session:
         self._opened += 1
-        session = self._sessions[account] = Session(self._opened, cookies)
+        session = self._sessions[account] = Session(self._opened, done.cookies, done.skew, done.two_factor)
         return session
 
     async def use_code(self, account: str, step: int) -> bool:
@@ -115,17 +120,17 @@ class SessionKeeper:
             raise LoginRefusedError(f"{reason}; not tried again until they are changed")
         login = Login(self._config, self._transport, self._state.use_code, self._clock, tell)
         try:
-            cookies = await login.run()
+            done = await login.run()
         except LoginRefusedError as error:
             await self._state.refuse(account, digest, str(error))
             log.warning("kameo.login_refused", reason=str(error))
             raise
-        log.info("kameo.logged_in", clock_skew_seconds=login.skew)
-        return await self._state.opened(account, cookies)
+        log.info("kameo.logged_in", clock_skew_seconds=round(done.skew))
+        return await self._state.open(account, done)
 
 
 def _digest(config: KameoConfig) -> str:
-    """Tells credentials apart without holding them; slow on purpose, as it may be stored beyond the process."""
+    """Tells credentials apart without holding them; slow on purpose, as it may be stored."""
     email, password = config.credentials()
     totp = config.totp_secret.get_secret_value() if config.totp_secret else ""
     secret = "\0".join((password, totp)).encode()

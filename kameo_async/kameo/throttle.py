@@ -17,6 +17,7 @@ from kameo_async.kameo.transport import Observer
 LONGEST_WAIT_SECONDS = 120
 
 _MINUTE = 60.0
+_UNKNOWN_WAIT_SECONDS = 15.0
 _LONGEST_WINDOW_SECONDS = 300.0
 _FORGET_AFTER_SECONDS = 600.0
 
@@ -94,13 +95,15 @@ class MemoryThrottleState:
             self._learn_window(now, feedback)
         else:
             self._ended.append(now)
-        if feedback.wait_seconds is not None:
-            self._paused_until = max(self._paused_until, now + feedback.wait_seconds)
+        wait = feedback.wait_seconds
+        if feedback.limited and wait is None:
+            wait = _UNKNOWN_WAIT_SECONDS
+        self._paused_until = max(self._paused_until, now + (wait or 0))
         if feedback.remaining is not None and number > self._told:
             self._told, self._last_allowed = number, number + feedback.remaining
 
     def _free_at(self, limit: int, seconds: float, now: float) -> float:
-        """When a window has room for one more. A request counts from its answer, as it arrived before that."""
+        """When a window has room for one more. A request counts from its answer: it came before."""
         room = limit - len(self._under_way)
         if room <= 0:
             return float("inf")
@@ -110,7 +113,7 @@ class MemoryThrottleState:
         return self._free_at(self._learned.limit, self._learned.seconds, now) if self._learned else now
 
     def _learn_window(self, now: float, feedback: Feedback) -> None:
-        """A 429 shows how long the server's window is: from the first request in it until the wait is over."""
+        """A 429 shows the length of the server's window: from its first request to the end of the wait."""
         limit = min(feedback.limit or len(self._ended), len(self._ended))
         if feedback.wait_seconds is None or limit == 0:
             return

@@ -164,7 +164,7 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> Answer:
 
 
 def _translated(error: Exception, url: URL) -> tuple[str, KameoError]:
-    """The outcome for metrics and our error for one of aiohttp's, whose own text may hold a URL or headers."""
+    """The outcome for metrics and our error for one of aiohttp's, which may hold headers."""
     if isinstance(error, TimeoutError):
         return "timeout", UpstreamUnavailableError(f"Kameo did not answer in time at {url.host}")
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):

@@ -1,0 +1,248 @@
+"""Fetches the loans that Kameo lists: the main job."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from types import TracebackType
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+
+from kameo_async.clock import Clock
+from kameo_async.jobs.errors import JobFailed
+from kameo_async.jobs.kind import Report
+from kameo_async.kameo.client import Query, Upstream
+from kameo_async.kameo.config import KameoConfig
+from kameo_async.kameo.errors import (
+    ConfigurationError,
+    KameoError,
+    LoginRefusedError,
+    RateLimitedError,
+    UpstreamInvalidError,
+    UpstreamUnavailableError,
+)
+from kameo_async.kameo.models import ListingPage, Loan
+from kameo_async.kameo.transport import NoObserver, Observer, open_session
+from kameo_async.kinds.dummy_loans import dummy_pages
+
+Country = Literal["SE", "NO", "DK"]
+
+_ORDER: tuple[Country, ...] = ("SE", "NO", "DK")
+
+# First match counts: the narrower errors of the tree come before the wider.
+_CODES: tuple[tuple[type[KameoError], str, bool], ...] = (
+    (ConfigurationError, "configuration", False),
+    (LoginRefusedError, "login_failed", False),
+    (RateLimitedError, "upstream_rate_limited", True),
+    (UpstreamUnavailableError, "upstream_unavailable", True),
+    (UpstreamInvalidError, "upstream_invalid", False),
+    (KameoError, "upstream_invalid", False),
+)
+
+
+def _distinct(value: object) -> object:
+    """Commas or repeats, in one order and each once, so that the same wish always compares equal."""
+    values: list[Any] = list(value) if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(one, str) for one in values):
+        return value
+    words = [word.strip() for one in values for word in one.split(",")]
+    known = tuple(code for code in _ORDER if code in words)
+    unknown = tuple(word for word in words if word not in _ORDER)
+    return known + unknown if words != [""] else ()
+
+
+class LoanFetchParams(BaseModel):
+    """Which part of the listing to fetch."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    limit: int = Field(12, ge=1, le=100, description="loans per page")
+    page: int = Field(1, ge=1, description="the first page to read")
+    max_pages: int | None = Field(
+        None, ge=1, le=1000, description="how many pages to read at most; null reads through the last"
+    )
+    countries: Annotated[tuple[Country, ...], BeforeValidator(_distinct)] = Field(
+        ("SE", "DK"), min_length=1, description="the countries whose loans to fetch"
+    )
+
+
+class LoanFetchResult(BaseModel):
+    """The loans in the listing's order, each once."""
+
+    model_config = ConfigDict(frozen=True)
+
+    loans: tuple[Loan, ...]
+    message: str | None = Field(None, description="there only when no loans were found")
+    pages: int = Field(description="how many pages were read")
+    total: int | None = Field(description="how many loans Kameo says the listing has; null when it does not")
+    warnings: tuple[str, ...] = Field((), description="what was left out, or may be missing")
+
+    @model_serializer(mode="wrap")
+    def _without_null_message(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = handler(self)
+        if document.get("message") is None:
+            document.pop("message", None)
+        return document
+
+
+class _Reading:
+    """What one pass through the listing has brought so far."""
+
+    def __init__(self) -> None:
+        self.loans: dict[int, Loan] = {}
+        self.keys: set[object] = set()
+        self.warnings: dict[str, None] = {}
+        self.pages = 0
+        self.last: ListingPage | None = None
+
+    def add(self, page: ListingPage) -> None:
+        for loan in page.loans:
+            self.loans.setdefault(loan.id, loan)
+        self.keys.update(page.keys())
+        self.warnings.update(dict.fromkeys(page.warnings()))
+        self.pages += 1
+        self.last = page
+
+    @property
+    def total(self) -> int | None:
+        return self.last.total if self.last else None
+
+    @property
+    def is_complete(self) -> bool:
+        return self.total is None or len(self.keys) == self.total
+
+    def result(self, *extra: str) -> LoanFetchResult:
+        loans = tuple(self.loans.values())
+        message = None if loans else "No loans found"
+        return LoanFetchResult.model_construct(
+            loans=loans,
+            message=message,
+            pages=self.pages,
+            total=self.total,
+            warnings=(*self.warnings, *extra),
+        )
+
+
+class _Teller:
+    """Turns what happens into progress, counted in pages."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._done = 0
+        self._total: int | None = None
+
+    async def tell(self, message: str) -> None:
+        await self._report(self._done, self._total, unit="pages", message=message)
+
+    async def page(self, total: int | None, verb: str = "Fetched") -> None:
+        self._done += 1
+        self._total = None if total is None else max(total, self._done)
+        of = "" if self._total is None else f" of {self._total}"
+        await self.tell(f"{verb} page {self._done}{of}")
+
+    def again(self) -> None:
+        self._done, self._total = 0, None
+
+
+class LoanFetchJobService:
+    """The kind `fetch-loans`. An async context manager: it holds the connections to Kameo while it is open.
+
+    `read_config` is called when a job starts and may raise ConfigurationError.
+    """
+
+    kind = "fetch-loans"
+    title = "Fetch loans"
+    description = "Logs in to Kameo and reads its listing of loans, page by page."
+    table = "loans"
+    Params: type[BaseModel] = LoanFetchParams
+    Result: type[BaseModel] = LoanFetchResult
+
+    def __init__(
+        self,
+        read_config: Callable[[], KameoConfig],
+        *,
+        clock: Clock,
+        test_mode: bool = False,
+        observer: Observer | None = None,
+    ) -> None:
+        self._read_config = read_config
+        self._clock = clock
+        self._test_mode = test_mode
+        self._observer = observer or NoObserver()
+        self._upstream: Upstream | None = None
+
+    async def __aenter__(self) -> Self:
+        if not self._test_mode:
+            self._upstream = Upstream(open_session(), self._clock, observer=self._observer)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._upstream is not None:
+            upstream, self._upstream = self._upstream, None
+            await upstream.session.close()
+            await asyncio.sleep(0)  # lets closed transports finish
+
+    async def run(self, params: LoanFetchParams, report: Report) -> LoanFetchResult:
+        """Fetches. Raises JobFailed."""
+        teller = _Teller(report)
+        query = Query(params.limit, params.page, params.max_pages, params.countries)
+        try:
+            return await self._read(self._pages(query, teller), query, teller)
+        except KameoError as error:
+            raise _failed(error) from error
+
+    def _pages(self, query: Query, teller: _Teller) -> Callable[[], AsyncGenerator[ListingPage, None]]:
+        if self._test_mode:
+            return lambda: dummy_pages(query, self._clock)
+        if self._upstream is None:
+            raise RuntimeError("the kind is used outside of its `async with`")
+        client = self._upstream.client(self._read_config(), teller.tell)
+        return lambda: client.iter_pages(query)
+
+    async def _read(
+        self, pages: Callable[[], AsyncGenerator[ListingPage, None]], query: Query, teller: _Teller
+    ) -> LoanFetchResult:
+        """A whole listing that does not add up changed while it was read: once more, then it is told."""
+        reading = await _read_once(pages(), query, teller, "Fetched")
+        if reading.is_complete or not _is_whole(query, reading):
+            return reading.result()
+        teller.again()
+        await teller.tell("The listing changed while it was read; reading it once more")
+        reading = await _read_once(pages(), query, teller, "Fetched again")
+        if reading.is_complete:
+            return reading.result()
+        return reading.result(
+            f"Kameo says that there are {reading.total} loans, but {len(reading.keys)} were found:"
+            " the listing changes while it is read"
+        )
+
+
+async def _read_once(
+    pages: AsyncGenerator[ListingPage, None], query: Query, teller: _Teller, verb: str
+) -> _Reading:
+    reading = _Reading()
+    async with aclosing(pages):
+        async for page in pages:
+            reading.add(page)
+            total = None if page.last_page is None else query.count(page.last_page)
+            await teller.page(total, verb)
+    return reading
+
+
+def _is_whole(query: Query, reading: _Reading) -> bool:
+    return query.page == 1 and reading.last is not None and reading.pages >= (reading.last.last_page or 0)
+
+
+def _failed(error: KameoError) -> JobFailed:
+    code, retryable = next((code, retryable) for kind, code, retryable in _CODES if isinstance(error, kind))
+    prefix = "Configuration error: " if code == "configuration" else ""
+    return JobFailed(code, f"{prefix}{error}", retryable)

@@ -101,8 +101,7 @@ def to_xlsx(columns: Sequence[Column], rows: Sequence[Any], title: str) -> bytes
     if len(rows) > MAX_XLSX_ROWS:
         raise TooManyRowsError(f"An Excel sheet holds {MAX_XLSX_ROWS} rows, and there are {len(rows)}")
     file = io.BytesIO()
-    options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    with xlsxwriter.Workbook(file, options) as workbook:
+    with xlsxwriter.Workbook(file, {"in_memory": True}) as workbook:
         workbook.set_properties({"title": _xlsx_text(title, _MAX_PROPERTY)})
         _Sheet(workbook, title).write(columns, rows)
     return file.getvalue()
@@ -177,7 +176,10 @@ def _json(value: Any) -> str:
 
 
 class _Sheet:
-    """One sheet while it is written, and how wide each column has become."""
+    """One sheet while it is written, and how wide each column has become.
+
+    Every cell is written by a method for its type: the general `write` would guess formulas and links.
+    """
 
     def __init__(self, workbook: Any, title: str) -> None:
         self._sheet = workbook.add_worksheet(_sheet_name(title))

@@ -1,0 +1,61 @@
+# `make help` lists what there is. Everything is installed into .venv; stamps in it say what is done, so
+# that a second run needs no network.
+
+# Debian's packages that the tests need.
+SYSTEM_PACKAGES = chromium
+
+# Two at a time: tests that measure time suffer when they fight for the processor.
+PYTEST = .venv/bin/pytest -n 2 --dist loadfile
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-fast check lint format types coverage screenshots system clean
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+		printf 'make %-12s %s\n' "$$name" "$$text"; done
+
+run: .venv/.project  ## Set up and run the service against an imitation of Kameo
+	.venv/bin/kameo-async serve --sandbox
+
+test: .venv/.dev system  ## Set up, check, and run every test
+	$(MAKE) --no-print-directory check
+	$(PYTEST)
+
+test-fast: .venv/.dev  ## Run the tests that need neither a browser nor a database
+	$(PYTEST) -m 'not browser and not database'
+
+check: lint format types  ## Check style, format and types
+
+lint: .venv/.dev
+	.venv/bin/ruff check
+
+format: .venv/.dev
+	.venv/bin/ruff format --check
+
+types: .venv/.dev
+	.venv/bin/mypy --strict
+
+coverage: .venv/.dev system  ## Run every test and show which lines none of them reaches
+	$(PYTEST) --cov --cov-report=term
+
+screenshots: .venv/.dev system  ## Take pictures of the page
+	.venv/bin/python -m tests.browser.screenshots
+
+clean:  ## Remove the environment and everything that was made
+	rm -rf .venv build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+system:
+	@.ci/debian $(SYSTEM_PACKAGES)
+
+.venv/.pip:
+	.ci/venv
+	@touch $@
+
+.venv/.project: .venv/.pip pyproject.toml
+	.venv/bin/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/.dev: .venv/.project
+	.venv/bin/python -m pip install --quiet --group dev
+	@touch $@

@@ -28,7 +28,7 @@ from kameo_async.kameo.login import Tell, is_login_page
 from kameo_async.kameo.models import ListingPage, read_page
 from kameo_async.kameo.rates import feedback_of
 from kameo_async.kameo.session import MemorySessionState, Session, SessionKeeper, SessionState
-from kameo_async.kameo.throttle import Feedback, MemoryThrottleState, Throttle, ThrottleState
+from kameo_async.kameo.throttle import Feedback, MemoryThrottleState, Throttle, ThrottleState, slow_down
 from kameo_async.kameo.transport import MAX_JSON_BYTES, Answer, NoObserver, Observer, Transport, check_status
 
 log = structlog.get_logger()
@@ -222,7 +222,7 @@ def _check(answer: Answer, feedback: Feedback) -> None:
     if answer.status == 401 or (target is not None and is_login_page(target.path)):
         raise SessionExpiredError("The login at Kameo has run out")
     if feedback.limited:
-        raise RateLimitedError("Kameo asks to slow down", feedback.wait_seconds)
+        raise slow_down(feedback.wait_seconds)
     check_status(answer)
     kind = answer.content_type
     if kind and kind != "application/json" and not kind.endswith("+json"):

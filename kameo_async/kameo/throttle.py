@@ -6,6 +6,7 @@ remains. Bursts up to a limit are fine; nothing is paced.
 """
 
 import asyncio
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
@@ -129,6 +130,16 @@ class MemoryThrottleState:
             self._ended.popleft()
 
 
+def slow_down(seconds: float | None) -> RateLimitedError:
+    """The error for being told to wait; worth a retry only when the wait is short."""
+    if seconds is None or seconds <= LONGEST_WAIT_SECONDS:
+        return RateLimitedError("Kameo asks to slow down", seconds)
+    minutes = math.ceil(seconds / 60)
+    return RateLimitedError(
+        f"Kameo asks to wait {minutes} minutes before the next request", seconds, retry=False
+    )
+
+
 class Throttle:
     """Where requests wait for their turn, first come first served."""
 
@@ -159,10 +170,7 @@ class Throttle:
         self._changed.clear()
         admission = await self._state.reserve(per_minute)
         if admission.seconds is not None and admission.seconds > LONGEST_WAIT_SECONDS:
-            minutes = -(-admission.seconds // 60)
-            raise RateLimitedError(
-                f"Kameo asks to wait {minutes:.0f} minutes before the next request", retry=False
-            )
+            raise slow_down(admission.seconds)
         return admission
 
     async def _wait(self, seconds: float | None) -> None:

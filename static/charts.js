@@ -2,7 +2,7 @@
 import { byId, make, setAttribute, setText } from "./dom.js";
 import { isFull } from "./filter.js";
 import { ENOUGH } from "./filters-view.js";
-import { barsPlot, boxesPath, columnsPlot, hit, moved, readingOrder, scatterPlot } from "./plots.js";
+import { barsPlot, boxesPath, columnsPlot, hit, moved, readingOrder, risksOf, scatterPlot } from "./plots.js";
 import { riskClass } from "./table.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -140,8 +140,7 @@ function writeTexts({ shown, t, f }) {
 }
 
 function writeLegend({ shown, t }) {
-  const risks = [...new Set(shown.map((loan) => loan.risk_score ?? ""))].sort();
-  const items = risks.map((risk) => {
+  const items = risksOf(shown).map((risk) => {
     const item = make("span");
     item.append(make("i", "", riskClass(risk)), risk || t("risk_unknown"));
     return item;

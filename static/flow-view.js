@@ -59,7 +59,7 @@ export function createFlow(actions) {
     parts.fill.style.width = total === null ? "" : `${(100 * done) / total}%`;
     setText(byId("progress-text"), text);
     const phase = phaseOf(progress);
-    setText(parts.phase, phase ? (phase.key ? t(phase.key) : phase.text) : "");
+    setText(parts.phase, phase ? (phase.key ? t(phase.key, phase.values) : phase.text) : "");
     setAttribute(parts.phase, "lang", phase?.text ? "en" : null);
   }
 

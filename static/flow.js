@@ -70,14 +70,20 @@ export function progressText(progress, t) {
 const PHASES = [
   [/next (one-time )?code/i, "waiting_code"],
   [/logg?(ing|ed) in/i, "logging_in"],
+  [/reading it once more/i, "reading_again"],
+  [/trying again in (?<n>\d+) s/i, "trying_again"],
 ];
 
 /** @param {ReturnType<typeof counted>} progress
- * @returns {{key: string} | {text: string} | null} a phase with words of ours, or the kind's own sentence */
+ * @returns {{key: string, values: object} | {text: string} | null} words of ours, or the kind's own sentence */
 export function phaseOf(progress) {
-  if (!progress?.message || /^fetched page \d+ of \d+$/i.test(progress.message)) return null;
-  const known = PHASES.find(([pattern]) => pattern.test(progress.message));
-  return known ? { key: known[1] } : { text: progress.message };
+  const message = progress?.message ?? "";
+  if (!message || /^fetched( again)? page \d+/i.test(message)) return null;
+  for (const [pattern, key] of PHASES) {
+    const found = pattern.exec(message);
+    if (found) return { key, values: { seconds: found.groups?.n } };
+  }
+  return { text: message };
 }
 
 const CODES = new Set([

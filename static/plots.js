@@ -57,6 +57,13 @@ export const boxesPath = (boxes) =>
 
 const round = (number) => Math.round(number * 100) / 100;
 
+/** @param {readonly Record<string, any>[]} loans
+ * @returns {string[]} their risk classes, the safest first; "" for those without one, last */
+export function risksOf(loans) {
+  const risks = [...new Set(loans.map((loan) => loan.risk_score ?? ""))].sort();
+  return risks[0] === "" ? [...risks.slice(1), ""] : risks;
+}
+
 /** Capital by risk class: a panel for each currency, a bar for each class.
  * @param {readonly Record<string, any>[]} loans
  * @param {Size} size
@@ -64,7 +71,7 @@ const round = (number) => Math.round(number * 100) / 100;
  *   height: number, risk: string, currency: string, sum: number, count: number}[], risks: Tick[]}} */
 export function barsPlot(loans, { width, height }) {
   const byCurrency = [...grouped(loans, (loan) => loan.currency ?? "")].sort((a, b) => b[1].length - a[1].length);
-  const risks = [...new Set(loans.map((loan) => loan.risk_score ?? ""))].sort((a, b) => (a || "~").localeCompare(b || "~"));
+  const risks = risksOf(loans);
   const [left, head] = [24, 24];
   const step = (height - head) / Math.max(1, risks.length);
   const room = (width - left) / Math.max(1, byCurrency.length);

@@ -32,6 +32,8 @@ export default {
   reconnecting: "Reconnecting …",
   reconnected: "Connected again. ",
   logging_in: "Logging in at Kameo",
+  reading_again: "The listing changed meanwhile and is read once more",
+  trying_again: "Kameo is busy, another try in {seconds} s",
   waiting_code: "Waiting for the next one-time code",
   done_one: "Done: one loan.",
   done_other: "Done: {n} loans.",

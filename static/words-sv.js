@@ -32,6 +32,8 @@ export default {
   reconnecting: "Återansluter …",
   reconnected: "Ansluten igen. ",
   logging_in: "Loggar in hos Kameo",
+  reading_again: "Listan ändrades under tiden och läses en gång till",
+  trying_again: "Kameo är upptaget, nytt försök om {seconds} s",
   waiting_code: "Väntar på nästa engångskod",
   done_one: "Klart: ett lån.",
   done_other: "Klart: {n} lån.",

@@ -1,0 +1,50 @@
+"""A reader's browser: how it is started, set up, and watched for errors."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from playwright.async_api import Browser, Page
+
+CHROMIUM = "/usr/bin/chromium"
+CHROMIUM_ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESK = {"width": 1280, "height": 900}
+PHONE = {"width": 360, "height": 740}
+
+PATIENCE_MS = 8_000
+
+
+@asynccontextmanager
+async def open_page(browser: Browser, **options: Any) -> AsyncIterator[Page]:
+    """A page in a context of its own; an error in a script of the page fails the test."""
+    settings: dict[str, Any] = {"locale": "sv-SE", "timezone_id": "America/New_York", "viewport": DESK}
+    context = await browser.new_context(**{**settings, **options})
+    page = await context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    try:
+        yield page
+    finally:
+        await context.close()
+    assert errors == []
+
+
+async def start(page: Page, address: str) -> None:
+    """Opens the page and presses Starta."""
+    await page.goto(address)
+    await page.get_by_role("button", name="Starta").click()
+
+
+async def fetch(page: Page, address: str) -> None:
+    """Opens the page, presses Starta and waits for the loans."""
+    await start(page, address)
+    await page.locator(".result").wait_for(state="visible")

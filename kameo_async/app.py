@@ -1,0 +1,113 @@
+"""The composition root: makes everything, hands everybody what they need, and takes it down in reverse."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+from aiohttp import web
+
+from kameo_async import __version__
+from kameo_async.clock import Clock, SystemClock
+from kameo_async.jobs.kind import Kind
+from kameo_async.jobs.service import JobLimits, JobService
+from kameo_async.kameo.config import KameoConfig
+from kameo_async.kameo.errors import ConfigurationError
+from kameo_async.kinds import installed_kinds
+from kameo_async.kinds.loan_fetch import LoanFetchJobService
+from kameo_async.settings import KameoSettings, Mode, ServiceSettings, SettingsError, load
+from kameo_async.web.access import Access
+from kameo_async.web.config import AccessConfig, WebConfig
+from kameo_async.web.door import door, set_headers
+from kameo_async.web.keys import ACCESS, CONFIG, JOBS, METRICS, SOCKETS
+from kameo_async.web.metrics import Metrics
+from kameo_async.web.routes import add_routes
+from kameo_async.web.sockets import Sockets
+
+MAX_BODY_BYTES = 64 * 1024
+
+ReadConfig = Callable[[], KameoConfig]
+
+
+def kameo_config() -> KameoConfig:
+    """The Kameo settings as they are now. Raises ConfigurationError."""
+    try:
+        return KameoConfig(**dict(load(KameoSettings)))
+    except SettingsError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def create_app(
+    settings: ServiceSettings,
+    *,
+    mode: Mode = "live",
+    read_config: ReadConfig = kameo_config,
+    clock: Clock | None = None,
+    kinds: Sequence[Kind] | None = None,
+) -> web.Application:
+    """The service as an aiohttp application. `kinds` replaces all kinds, `read_config` the Kameo settings."""
+    clock = clock or SystemClock()
+    metrics = Metrics()
+    if kinds is None:
+        kinds = all_kinds(mode, read_config, clock, metrics)
+    access_config = _access_config(settings)
+    app = web.Application(middlewares=[door], client_max_size=MAX_BODY_BYTES)
+    app[ACCESS] = Access(access_config)
+    app[CONFIG] = WebConfig(
+        version=__version__,
+        engine="in-process",
+        mode=mode,
+        static=static_folder(),
+        max_websockets=settings.max_websockets,
+    )
+    app[METRICS] = metrics
+    app[SOCKETS] = Sockets(settings.max_websockets)
+    app[JOBS] = JobService(kinds, _limits(settings), clock)
+    app.cleanup_ctx.append(_jobs)
+    app.on_shutdown.append(_close_sockets)
+    add_routes(app, app[CONFIG], app[ACCESS], access_config)
+    app.on_response_prepare.append(set_headers)
+    return app
+
+
+def all_kinds(mode: Mode, read_config: ReadConfig, clock: Clock, metrics: Metrics) -> list[Kind]:
+    """The built-in kinds, then those of installed packages. Raises InvalidKindError."""
+    loan_fetch = LoanFetchJobService(read_config, clock=clock, test_mode=mode == "test", observer=metrics)
+    return [loan_fetch, *installed_kinds()]
+
+
+def static_folder() -> Path:
+    """The page: inside the package where it was installed, beside it in a checkout."""
+    inside = Path(__file__).parent / "static"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "static"
+
+
+async def _jobs(app: web.Application) -> AsyncIterator[None]:
+    jobs, metrics = app[JOBS], app[METRICS]
+    async with jobs:
+        jobs.hub.add(metrics)
+        metrics.watch(jobs.counts, lambda: len(app[SOCKETS]))
+        yield
+
+
+async def _close_sockets(app: web.Application) -> None:
+    await app[SOCKETS].close()
+
+
+def _access_config(settings: ServiceSettings) -> AccessConfig:
+    return AccessConfig(
+        token=settings.token.get_secret_value() if settings.token else None,
+        cors_origins=settings.cors_origins,
+        allowed_hosts=settings.allowed_hosts,
+        is_development=settings.environment == "development",
+    )
+
+
+def _limits(settings: ServiceSettings) -> JobLimits:
+    return JobLimits(
+        ttl_seconds=settings.job_ttl_seconds,
+        reap_interval_seconds=settings.reap_interval_seconds,
+        timeout_seconds=settings.job_timeout_seconds,
+        max_running=settings.max_running_jobs,
+        max_pending=settings.max_pending_jobs,
+        max_kept_bytes=settings.max_kept_bytes,
+        grace_seconds=settings.shutdown_grace_seconds,
+    )

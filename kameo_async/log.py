@@ -1,0 +1,66 @@
+"""Logging: structlog for everything, console or JSON lines on stderr, nothing secret in either."""
+
+import logging
+import sys
+from typing import Literal
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor
+
+Format = Literal["console", "json"]
+
+# Libraries that say more than a log needs, or that print what a request holds.
+_QUIET = {"asyncio": logging.WARNING, "aiohttp.access": logging.CRITICAL}
+
+
+def configure(level: str, format_: Format | None) -> None:
+    """Sends structlog's and the standard library's records to stderr in one form.
+
+    `format_` None means `console` on a terminal, else `json`.
+    """
+    chosen: Format = format_ or ("console" if sys.stderr.isatty() else "json")
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(chosen)],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for name, least in _QUIET.items():
+        logging.getLogger(name).setLevel(least)
+
+
+def _renderers(format_: Format) -> list[Processor]:
+    if format_ == "json":
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_dumps)]
+    return [_escape, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+
+
+def _dumps(event: EventDict, default: object = None) -> str:
+    return orjson.dumps(event, default=str).decode()
+
+
+def _escape(_: object, __: str, event: EventDict) -> EventDict:
+    """One event is one line: control characters in a value are written as escapes."""
+    return {
+        name: value.encode("unicode_escape").decode()
+        if _has_control(value) and name != "exception"
+        else value
+        for name, value in event.items()
+    }
+
+
+def _has_control(value: object) -> bool:
+    return isinstance(value, str) and not value.isprintable()

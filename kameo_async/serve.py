@@ -1,0 +1,106 @@
+"""Runs the service as a process: listens, waits for a signal, drains while it still listens, leaves."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import structlog
+from aiohttp import web
+
+from kameo_async.app import ReadConfig, create_app, kameo_config
+from kameo_async.clock import SystemClock
+from kameo_async.kameo.config import KameoConfig
+from kameo_async.sandbox.options import SandboxOptions
+from kameo_async.sandbox.server import RunningSandbox, running_sandbox
+from kameo_async.settings import KameoSettings, Mode, ServiceSettings, load
+from kameo_async.web.keys import JOBS, SOCKETS
+
+log = structlog.get_logger()
+
+KEEPALIVE_SECONDS = 15
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(settings: ServiceSettings, sandbox: SandboxOptions | None = None) -> None:
+    """Serves until SIGINT or SIGTERM; a second signal ends at once. Raises OSError, InvalidKindError."""
+    abandoned = asyncio.run(_serve(settings, sandbox))
+    if abandoned:
+        _leave(0)
+
+
+async def _serve(settings: ServiceSettings, sandbox: SandboxOptions | None) -> bool:
+    """Gives whether a kind would not stop, and would keep the loop from ending."""
+    async with AsyncExitStack() as stack:
+        mode, read_config = await _upstream(settings, sandbox, stack)
+        app = create_app(settings, mode=mode, read_config=read_config)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            handler_cancellation=True,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            shutdown_timeout=1,
+        )
+        stack.push_async_callback(runner.cleanup)
+        await runner.setup()
+        await web.TCPSite(runner, settings.host, settings.port).start()
+        stopped = _stop_on_signals()
+        _announce(settings, runner, mode)
+        await stopped.wait()
+        log.info("service.draining")
+        abandoned = await app[JOBS].close()
+        await app[SOCKETS].close()
+        if abandoned:
+            log.error("service.left_behind", jobs=list(abandoned))
+        return bool(abandoned)
+
+
+async def _upstream(
+    settings: ServiceSettings, sandbox: SandboxOptions | None, stack: AsyncExitStack
+) -> tuple[Mode, ReadConfig]:
+    if sandbox is not None:
+        running = await stack.enter_async_context(running_sandbox(sandbox, SystemClock()))
+        return "sandbox", sandbox_config(running)
+    return "test" if settings.test_mode else "live", kameo_config
+
+
+def sandbox_config(sandbox: RunningSandbox) -> Callable[[], KameoConfig]:
+    """The Kameo settings with the sandbox's address and account over all that is set."""
+    own = {
+        "base_url": sandbox.base_url,
+        "api_url": sandbox.api_url,
+        "email": sandbox.email,
+        "password": sandbox.password,
+        "totp_secret": sandbox.totp_secret,
+    }
+    return lambda: KameoConfig(**dict(load(KameoSettings, **own)))
+
+
+def _announce(settings: ServiceSettings, runner: web.AppRunner, mode: Mode) -> None:
+    host, port = runner.addresses[0][:2]
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    log.info("service.listening", address=address, mode=mode, needs_token=settings.token is not None)
+    hint = "?token=… (your KAMEO_ASYNC_TOKEN)" if settings.token else ""
+    print(f"kameo-async is ready: open {address}{hint}", flush=True)  # noqa: T201 - the one line for people
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stopped = asyncio.Event()
+
+    def stop(number: int) -> None:
+        if stopped.is_set():
+            _leave(128 + number)
+        stopped.set()
+
+    for number in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
+    return stopped
+
+
+def _leave(code: int) -> None:
+    """Ends the process without waiting for tasks that will not."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,77 @@
+"""In which form a result is wanted: `?format=`, else `Accept` (RFC 9110 section 12.5.1)."""
+
+from dataclasses import dataclass, replace
+
+from aiohttp import hdrs, web
+
+from kameo_async.jobs.errors import InvalidParamsError, ParamProblem
+from kameo_async.web.problems import HttpError
+from kameo_async.web.query import single
+
+LOCALES = ("sv", "da", "no")
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A form of a result; `is_download` when it comes with a file name."""
+
+    extension: str
+    mime: str
+    is_download: bool = True
+    locale: str | None = None
+
+    @property
+    def is_json(self) -> bool:
+        return self.extension == "json"
+
+
+JSON = Format("json", "application/json")
+CSV = Format("csv", "text/csv; charset=utf-8")
+XLSX = Format("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+FORMATS = {each.extension: each for each in (JSON, CSV, XLSX)}
+
+
+def wanted_format(request: web.Request) -> Format:
+    """Raises HttpError 406, or InvalidParamsError for a locale that there is none of."""
+    values = single(request.query, {"format", "locale"})
+    locale = values.get("locale")
+    if locale is not None and locale not in LOCALES:
+        raise InvalidParamsError([ParamProblem("locale", f"Locale must be one of {', '.join(LOCALES)}")])
+    if "format" not in values:
+        return replace(_accepted(",".join(request.headers.getall(hdrs.ACCEPT, ()))), locale=locale)
+    if values["format"] not in FORMATS:
+        raise HttpError(406, f"The result comes as {', '.join(FORMATS)}")
+    return replace(FORMATS[values["format"]], locale=locale)
+
+
+def _accepted(header: str) -> Format:
+    """The first of our forms among those that the client likes best."""
+    qualities = {form.extension: _quality(header, form.mime.partition(";")[0]) for form in FORMATS.values()}
+    best = max(qualities, key=lambda extension: qualities[extension])
+    if header.strip() and qualities[best] <= 0:
+        raise HttpError(406, f"The result comes as {', '.join(form.mime for form in FORMATS.values())}")
+    return replace(FORMATS[best], is_download=best != "json")
+
+
+def _quality(header: str, mime: str) -> float:
+    """What the most specific range that matches says of `mime`."""
+    if not header.strip():
+        return 1.0
+    ranges = [_range(part) for part in header.split(",") if part.strip()]
+    for pattern in (mime, f"{mime.partition('/')[0]}/*", "*/*"):
+        found = [quality for name, quality in ranges if name == pattern]
+        if found:
+            return max(found)
+    return 0.0
+
+
+def _range(part: str) -> tuple[str, float]:
+    name, *parameters = (piece.strip().lower() for piece in part.split(";"))
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "q":
+            try:
+                return name, float(value)
+            except ValueError:
+                return name, 0.0
+    return name, 1.0

@@ -1,0 +1,39 @@
+"""How the service is: health, readiness, metrics."""
+
+from datetime import UTC, datetime
+
+import orjson
+from aiohttp import web
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from kameo_async.jobs.document import timestamp
+from kameo_async.web.keys import CONFIG, JOBS, METRICS, SOCKETS
+from kameo_async.web.problems import RETRY_AFTER_SECONDS, HttpError
+
+
+async def health(request: web.Request) -> web.Response:
+    """200 while the process lives."""
+    config = request.app[CONFIG]
+    fields = {
+        "status": "healthy",
+        "timestamp": timestamp(datetime.now(UTC)),
+        "version": config.version,
+        "engine": config.engine,
+        "mode": config.mode,
+        "active_jobs": request.app[JOBS].active_jobs,
+        "websocket_connections": len(request.app[SOCKETS]),
+    }
+    return web.Response(body=orjson.dumps(fields), content_type="application/json")
+
+
+async def ready(request: web.Request) -> web.Response:
+    """200 while jobs are taken."""
+    if not request.app[JOBS].is_ready:
+        raise HttpError(503, "The service takes no jobs now", {"Retry-After": RETRY_AFTER_SECONDS})
+    return web.Response(body=b'{"status":"ready"}', content_type="application/json")
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Prometheus's text format."""
+    body = request.app[METRICS].expose()
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})

@@ -1,12 +1,13 @@
 """The job document: the one shape of a job on every way out (poll, long poll, list item, websocket frame).
 
-It is encoded once per revision, when first asked for; the bytes then serve everybody. The cache is
-bounded, so what is kept of a job that nobody asks for is its fields alone.
+It is encoded once per revision, when first asked for; the bytes then serve everybody. Only so many bytes
+are remembered, so what is kept of a job that nobody asks for is its fields alone.
 """
 
+import json
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -16,7 +17,10 @@ from pydantic_core import core_schema, to_jsonable_python
 
 from kameo_async.jobs.models import Job, JobStatus
 
-_CACHED_REVISIONS = 256
+_REMEMBERED_BYTES = 8 * 1024 * 1024
+_JOB_BYTES = 1024  # what a job keeps alive beside its result, roughly
+
+_RESULT_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC | orjson.OPT_NON_STR_KEYS
 
 ACCEPTED_MESSAGE = "Job started successfully"
 
@@ -84,9 +88,9 @@ class JsonNumbers(GenerateJsonSchema):
 
 
 def encode(result: BaseModel) -> bytes:
-    """A kind's result as JSON; decimals with exactly the digits they have, times in RFC 3339 with `Z`."""
+    """A kind's result as JSON; decimals with exactly the digits they have, times in RFC 3339."""
     return orjson.dumps(
-        result.model_dump(mode="python", by_alias=True), default=_plain, option=orjson.OPT_UTC_Z
+        result.model_dump(mode="python", by_alias=True), default=_plain, option=_RESULT_OPTIONS
     )
 
 
@@ -96,9 +100,56 @@ def _plain(value: object) -> object:
     return to_jsonable_python(value)
 
 
-@lru_cache(_CACHED_REVISIONS)
-def _halves(job: Job) -> tuple[bytes, bytes]:
-    """What stands before and after the value of `data`."""
+class _Remembered:
+    """A function from a job's revision to bytes that remembers what it made last, up to a number of bytes."""
+
+    def __init__(self, make: Callable[[Job], bytes]) -> None:
+        self._make = make
+        self._made: dict[Job, bytes] = {}
+        self._size = 0
+
+    def __call__(self, job: Job) -> bytes:
+        made = self._made.get(job)
+        if made is None:
+            made = self._made[job] = self._make(job)
+            self._size += _cost(job, made)
+            self._forget()
+        return made
+
+    def _forget(self) -> None:
+        while self._size > _REMEMBERED_BYTES and len(self._made) > 1:
+            oldest = next(iter(self._made))
+            self._size -= _cost(oldest, self._made.pop(oldest))
+
+
+def _cost(job: Job, made: bytes) -> int:
+    return len(made) + len(job.result or b"") + _JOB_BYTES
+
+
+def document(job: Job) -> bytes:
+    """The job document with its result."""
+    return summary(job) if job.result is None else _whole(job)
+
+
+@_Remembered
+def _whole(job: Job) -> bytes:
+    return _around(job, job.result or b"null")
+
+
+@_Remembered
+def summary(job: Job) -> bytes:
+    """The job document with `data` null: an item of a list."""
+    return _around(job, b"null")
+
+
+def accepted(job: Job) -> bytes:
+    """The job document with the `JobAccepted` of a submit in `data`."""
+    data = {"job_id": job.job_id, "message": ACCEPTED_MESSAGE}
+    return _around(job, orjson.dumps(data))
+
+
+def _around(job: Job, data: bytes) -> bytes:
+    """The job document around the JSON of its `data`."""
     failure = job.failure
     head = {
         "job_id": job.job_id,
@@ -119,29 +170,7 @@ def _halves(job: Job) -> tuple[bytes, bytes]:
         "expires_at": timestamp(job.expires_at),
         "links": _links(job.job_id),
     }
-    return orjson.dumps(head)[:-1] + b',"data":', b"," + orjson.dumps(tail)[1:]
-
-
-def document(job: Job) -> bytes:
-    """The job document with its result."""
-    return summary(job) if job.result is None else _whole(job)
-
-
-@lru_cache(_CACHED_REVISIONS)
-def _whole(job: Job) -> bytes:
-    return (job.result or b"null").join(_halves(job))
-
-
-@lru_cache(_CACHED_REVISIONS)
-def summary(job: Job) -> bytes:
-    """The job document with `data` null: an item of a list."""
-    return b"null".join(_halves(job))
-
-
-def accepted(job: Job) -> bytes:
-    """The job document with the `JobAccepted` of a submit in `data`."""
-    data = {"job_id": job.job_id, "message": ACCEPTED_MESSAGE}
-    return orjson.dumps(data).join(_halves(job))
+    return b"".join((orjson.dumps(head)[:-1], b',"data":', data, b",", orjson.dumps(tail)[1:]))
 
 
 def timestamp(time: datetime | None) -> str | None:
@@ -152,3 +181,9 @@ def timestamp(time: datetime | None) -> str | None:
 def _links(job_id: str) -> dict[str, str]:
     path = f"/api/jobs/{job_id}"
     return {"self": path, "events": f"{path}/ws", "result": f"{path}/result"}
+
+
+def decode(result: bytes) -> dict[str, Any]:
+    """What `encode` wrote, its numbers with all their digits."""
+    decoded: dict[str, Any] = json.loads(result, parse_float=Decimal)
+    return decoded

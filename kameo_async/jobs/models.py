@@ -48,6 +48,15 @@ class Failure:
     retryable: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """A job ends as cancelled: by a client, or with the `failure` that says why."""
+
+    failure: Failure | None = None
+
+
+Outcome = bytes | Failure | Cancellation  # how a job ends; bytes are its result
+
 TIMED_OUT = "timeout"
 SHUTDOWN = Failure("shutdown", "The service was shut down before the job was done.", retryable=True)
 INTERNAL = Failure("internal", "The job ended on an unexpected error; the service's log has the cause.")
@@ -86,6 +95,11 @@ class Job:
 Transition = Callable[[Job], Job]
 
 
+def text(value: object) -> str:
+    """Any text as UTF-8 can carry it: a lone surrogate, of which JSON has no form, becomes `?`."""
+    return str(value).encode(errors="replace").decode()
+
+
 def new_job(kind: str, params: bytes, now: datetime, request_id: str | None = None) -> Job:
     """A pending job under an id that cannot be guessed (122 random bits, RFC 9562 section 5.4)."""
     return Job(str(uuid.uuid4()), kind, params, created_at=now, updated_at=now, request_id=request_id)
@@ -105,27 +119,28 @@ def report(job: Job, progress: Progress, now: datetime) -> Job:
     return replace(job, progress=progress, updated_at=now, revision=job.revision + 1)
 
 
-def succeed(job: Job, result: bytes, progress: Progress | None, now: datetime, ttl_seconds: float) -> Job:
-    """running -> success, with the last progress, where there is a newer one."""
-    if job.status is not JobStatus.RUNNING:
+def finish(job: Job, outcome: Outcome, progress: Progress | None, now: datetime, ttl_seconds: float) -> Job:
+    """The end, with the last progress, where there is a newer one; success only from running."""
+    if job.is_terminal or (isinstance(outcome, bytes) and job.status is not JobStatus.RUNNING):
         return job
-    return _finish(job, JobStatus.SUCCESS, now, ttl_seconds, result=result, progress=progress)
-
-
-def fail(job: Job, failure: Failure, progress: Progress | None, now: datetime, ttl_seconds: float) -> Job:
-    """pending | running -> failed."""
-    return _finish(job, JobStatus.FAILED, now, ttl_seconds, failure=failure, progress=progress)
-
-
-def cancel(job: Job, now: datetime, ttl_seconds: float, failure: Failure | None = None) -> Job:
-    """pending | running -> cancelled; by a client without, by a shutdown with a `failure`."""
-    return _finish(job, JobStatus.CANCELLED, now, ttl_seconds, failure=failure)
+    status, result, failure = _ending(Cancellation() if job.cancel_requested else outcome)
+    return replace(
+        job,
+        status=status,
+        result=result,
+        failure=failure,
+        progress=progress or job.progress,
+        revision=job.revision + 1,
+        updated_at=now,
+        finished_at=now,
+        expires_at=now + timedelta(seconds=ttl_seconds),
+    )
 
 
 def request_cancel(job: Job, now: datetime, ttl_seconds: float) -> Job:
     """A client wants the job cancelled: at once where it waits, else bound to end so."""
     if job.status is JobStatus.PENDING:
-        return cancel(job, now, ttl_seconds)
+        return finish(job, Cancellation(), None, now, ttl_seconds)
     return job if job.is_terminal else replace(job, cancel_requested=True)
 
 
@@ -144,28 +159,9 @@ def requeue(job: Job, now: datetime) -> Job:
     )
 
 
-def _finish(
-    job: Job,
-    status: JobStatus,
-    now: datetime,
-    ttl_seconds: float,
-    *,
-    result: bytes | None = None,
-    failure: Failure | None = None,
-    progress: Progress | None = None,
-) -> Job:
-    if job.is_terminal:
-        return job
-    if job.cancel_requested:
-        status, result, failure = JobStatus.CANCELLED, None, None
-    return replace(
-        job,
-        status=status,
-        result=result,
-        failure=failure,
-        progress=progress or job.progress,
-        revision=job.revision + 1,
-        updated_at=now,
-        finished_at=now,
-        expires_at=now + timedelta(seconds=ttl_seconds),
-    )
+def _ending(outcome: Outcome) -> tuple[JobStatus, bytes | None, Failure | None]:
+    if isinstance(outcome, bytes):
+        return JobStatus.SUCCESS, outcome, None
+    if isinstance(outcome, Failure):
+        return JobStatus.FAILED, None, outcome
+    return JobStatus.CANCELLED, None, outcome.failure

@@ -8,11 +8,13 @@ import structlog
 
 from kameo_async.clock import Clock
 from kameo_async.jobs.loop_thread import LoopThread
-from kameo_async.jobs.models import Progress
+from kameo_async.jobs.models import Progress, text
 
 log = structlog.get_logger()
 
 REVISIONS_PER_SECOND = 10
+
+_EXACT_IN_JSON = 2**53
 
 
 class Reporter:
@@ -37,13 +39,13 @@ class Reporter:
         self, done: int, total: int | None = None, *, unit: str = "", message: str = ""
     ) -> Coroutine[Any, Any, None]:
         self._thread.check("report")
-        self._offer(Progress(done, total, unit, message))
+        self._offer(_progress(done, total, unit, message))
         return asyncio.sleep(0)
 
     def from_thread(self, done: int, total: int | None = None, *, unit: str = "", message: str = "") -> None:
         # Written before the flag is read here, read after it is cleared there: none is missed.
-        self._from_thread = Progress(done, total, unit, message)
-        if not self._is_scheduled:
+        self._from_thread = _progress(done, total, unit, message)
+        if not self._is_scheduled and not self._closed:
             self._is_scheduled = True
             self._loop.call_soon_threadsafe(self._collect)
 
@@ -70,12 +72,26 @@ class Reporter:
             self._pump.add_done_callback(_pump_ended)
 
     async def _apply_newest(self) -> None:
-        while (progress := self._latest) is not None:
-            await self._apply(progress)
-            if self._latest is progress:
-                self._latest = None
-            await self._clock.sleep(1 / REVISIONS_PER_SECOND)
-        self._pump = None
+        try:
+            while (progress := self._latest) is not None:
+                await self._apply(progress)
+                if self._latest is progress:
+                    self._latest = None
+                await self._clock.sleep(1 / REVISIONS_PER_SECOND)
+        finally:
+            self._pump = None
+
+
+def _progress(done: int, total: int | None, unit: str, message: str) -> Progress:
+    """Raises TypeError or ValueError to the kind that hands over what no document can show."""
+    return Progress(_count(done), None if total is None else _count(total), text(unit), text(message))
+
+
+def _count(value: int) -> int:
+    count = int(value)
+    if abs(count) >= _EXACT_IN_JSON:
+        raise ValueError("progress is counted in numbers below 2 ** 53")
+    return count
 
 
 def _pump_ended(pump: asyncio.Task[None]) -> None:

@@ -52,6 +52,7 @@ class JobService:
         self._thread = LoopThread()
         self._exit = AsyncExitStack()
         self._is_draining = False
+        self._accepting: set[asyncio.Task[Job]] = set()
         self._closing: asyncio.Task[Sequence[str]] | None = None
         self._store: JobStore = MemoryJobStore(
             self._clock,
@@ -118,7 +119,10 @@ class JobService:
             raise DrainingError("The service is shutting down; try again later")
         job = new_job(kind, job_params.canonical(checked), self._clock.now(), request_id)
         # Once accepted it must also be queued, whatever becomes of the caller.
-        return await asyncio.shield(asyncio.ensure_future(self._accept(job, key)))
+        task = asyncio.get_running_loop().create_task(self._accept(job, key), name="accept-job")
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
+        return await asyncio.shield(task)
 
     async def _accept(self, job: Job, key: str | None) -> Job:
         kept, is_new = await self._store.add(job, key)
@@ -193,6 +197,11 @@ class JobService:
         return await asyncio.shield(self._closing)
 
     async def _close(self, grace_seconds: float) -> Sequence[str]:
+        if self._accepting:
+            await asyncio.wait(self._accepting)
         abandoned = await self._engine.close(grace_seconds)
-        await self._exit.aclose()
+        try:
+            await self._exit.aclose()
+        except Exception:
+            log.exception("kind.not_left")
         return abandoned

@@ -133,7 +133,7 @@ class MemoryJobStore:
         if after.revision != before.revision:
             self.hub.publish(after)
         if after.is_terminal and not before.is_terminal:
-            await self._charge(entry, len(document(after)))
+            self._charge(entry, len(document(after)))
         return after
 
     async def expire(self, limit: int) -> int:
@@ -165,20 +165,18 @@ class MemoryJobStore:
             if which.kind is not None and which.status is not None
         }
 
-    async def _charge(self, entry: _Entry, size: int) -> None:
-        """Counts what a finished job costs; past the bound the oldest finished expire early."""
-        early = []
-        async with self._lock:
-            if entry.job.job_id not in self._state.entries:
-                return
-            entry.size = size
-            self._state.kept_bytes += size
-            while self._state.kept_bytes > self._max_kept_bytes and len(self._state.finished) > 1:
-                oldest = self._state.entries[next(iter(self._state.finished))]
-                self._remove(oldest)
-                early.append(oldest.job.job_id)
-        for job_id in early:
-            self.hub.publish(Expired(job_id, early=True))
+    def _charge(self, entry: _Entry, size: int) -> None:
+        """Counts what a finished job costs; past the bound the oldest finished expire early.
+
+        One synchronous step right after its transition, since a second wait for the lock could be cancelled.
+        """
+        state = self._state
+        entry.size = size
+        state.kept_bytes += size
+        while state.kept_bytes > self._max_kept_bytes and len(state.finished) > 1:
+            oldest = state.entries[next(iter(state.finished))]
+            self._remove(oldest)
+            self.hub.publish(Expired(oldest.job.job_id, early=True))
 
     # The synchronous steps; each is called under the lock.
 

@@ -1,0 +1,44 @@
+"""The engines that the suite holds to the contract: each a way to start a `JobService`."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from kameo_async.jobs.kind import Kind
+from kameo_async.jobs.service import JobLimits, JobService
+from tests.clock import FakeClock, idle
+from tests.engine_suite.puppet import Puppet, closed
+
+Start = Callable[..., Any]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """The clock of the services that `start` starts."""
+    return FakeClock()
+
+
+@pytest.fixture
+async def puppet() -> AsyncIterator[Puppet]:
+    """A kind in the test's hands, which let go in the end."""
+    puppet = Puppet()
+    yield puppet
+    for hand in puppet.hands.values():
+        hand.finish()  # the stubborn ones too
+    await idle()
+
+
+@pytest.fixture
+async def start(clock: FakeClock) -> AsyncIterator[Start]:
+    """Starts services with these kinds and limits; closes them at the end."""
+    async with AsyncExitStack() as stack:
+
+        async def start(*kinds: Kind, **limits: Any) -> JobService:
+            service = JobService(kinds, JobLimits(**limits), clock)
+            await service.__aenter__()
+            stack.push_async_callback(closed, service, clock)
+            return service
+
+        yield start

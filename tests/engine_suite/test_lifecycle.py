@@ -1,0 +1,356 @@
+"""How jobs start, run and end."""
+
+import asyncio
+import re
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from structlog.testing import capture_logs
+
+from kameo_async.jobs.document import document
+from kameo_async.jobs.errors import (
+    InvalidParamsError,
+    JobFailed,
+    JobFinishedError,
+    JobNotFoundError,
+    KeyReusedError,
+    OverloadedError,
+    UnknownKindError,
+)
+from kameo_async.jobs.models import JobStatus
+from tests.clock import FakeClock, idle
+from tests.engine_suite.conftest import Start
+from tests.engine_suite.puppet import Puppet, ended, in_time, started
+
+UUID4 = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+
+
+async def test_a_job_runs_from_submit_to_its_result(start: Start, puppet: Puppet) -> None:
+    """pending, running, success: one revision each, and the result in the end."""
+    service = await start(puppet)
+    job = await service.submit("puppet", {"name": "a"}, request_id="r-1")
+    assert (job.status, job.revision, job.started_at, job.request_id) == ("pending", 1, None, "r-1")
+    running = await started(service, puppet, "b")
+    assert (running.status, running.revision) == ("running", 2)
+    puppet["a"].finish("fine")
+    done = await ended(service, job)
+    assert (done.status, done.revision, done.result) == ("success", 3, b'{"text":"fine"}')
+    assert done.finished_at is not None
+    assert (done.expires_at - done.finished_at).total_seconds() == 3600
+
+
+async def test_jobs_start_in_order_and_no_more_than_may_run(start: Start, puppet: Puppet) -> None:
+    """Of seven, two run at once, and they start in the order of their submits."""
+    service = await start(puppet, max_running=2)
+    jobs = [await service.submit("puppet", {"name": str(n)}) for n in range(7)]
+    await in_time(puppet["1"].started.wait())
+    assert service.active_jobs == 7
+    assert service.counts()["puppet", JobStatus.RUNNING] == 2
+    for name in ("1", "0", "3", "2", "4", "5", "6"):
+        await in_time(puppet[name].started.wait())
+        puppet[name].finish()
+    assert {(await ended(service, job)).status for job in jobs} == {"success"}
+    assert puppet.order == [str(n) for n in range(7)]
+    assert puppet.most_at_once == 2
+
+
+async def test_a_submit_beyond_what_may_wait_is_refused_and_leaves_nothing(
+    start: Start, puppet: Puppet
+) -> None:
+    """One runs, two wait, the fourth is refused; it is taken as soon as there is room."""
+    service = await start(puppet, max_running=1, max_pending=2)
+    first = await started(service, puppet, "0")
+    for name in "12":
+        await service.submit("puppet", {"name": name})
+    with pytest.raises(OverloadedError):
+        await service.submit("puppet", {"name": "3"}, key="k")
+    assert (await service.list()).total == 3
+    puppet["0"].finish()
+    await ended(service, first)
+    assert (await service.submit("puppet", {"name": "4"}, key="k")).status == "pending"
+
+
+async def test_submits_of_one_key_in_a_race_are_one_job(start: Start, puppet: Puppet) -> None:
+    """Ten at once with the same key and params give one job; with other params they are refused."""
+    service = await start(puppet)
+    submits = [service.submit("puppet", {"name": "a"}, key="k") for _ in range(10)]
+    other = service.submit("puppet", {"name": "b"}, key="k")
+    *jobs, refused = await in_time(asyncio.gather(*submits, other, return_exceptions=True))
+    assert len({job.job_id for job in jobs}) == 1
+    assert isinstance(refused, KeyReusedError)
+    await in_time(puppet["a"].started.wait())
+    assert puppet.order == ["a"]
+    replay = await service.submit("puppet", {}, key="k")  # the default is "a"
+    assert (replay.job_id, replay.status) == (jobs[0].job_id, "running")
+    puppet["a"].finish()
+    await ended(service, replay)
+    assert (await service.submit("puppet", {"name": "a"}, key="k")).status == "success"
+
+
+async def test_a_key_goes_with_its_job(start: Start, puppet: Puppet, clock: FakeClock) -> None:
+    """Once the job has expired its key starts a new one."""
+    service = await start(puppet, ttl_seconds=10, reap_interval_seconds=1)
+    puppet["a"].finish()
+    job = await ended(service, await service.submit("puppet", key="k"))
+    await clock.advance(10)
+    assert (await service.submit("puppet", {"name": "b"}, key="k")).job_id != job.job_id
+
+
+async def test_a_submit_whose_caller_goes_away_is_still_queued(start: Start, puppet: Puppet) -> None:
+    """Cancelled at any step of the loop, the submit starts a job or nothing; never one that only waits."""
+    service = await start(puppet)
+    for steps in range(6):
+        submit = asyncio.ensure_future(service.submit("puppet", {"name": str(steps)}))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        submit.cancel()
+        await asyncio.gather(submit, return_exceptions=True)
+    await in_time(puppet["5"].started.wait())
+    for job in (await service.list()).jobs:
+        assert (
+            await in_time(service.wait(job.job_id, lambda job: job.revision > 1, 1e9))
+        ).status == "running"
+    assert (await service.list()).total >= 5
+
+
+async def test_what_cannot_be_submitted(start: Start, puppet: Puppet) -> None:
+    """An unknown kind, an unknown param and a wrong one are refused, and nothing is started."""
+    service = await start(puppet)
+    with pytest.raises(UnknownKindError):
+        await service.submit("nope")
+    with pytest.raises(InvalidParamsError, match="Unknown parameter: size"):
+        await service.submit("puppet", {"size": 1})
+    with pytest.raises(InvalidParamsError, match="Name must be a string"):
+        await service.submit("puppet", {"name": 1})
+    with pytest.raises(JobNotFoundError):
+        await service.get("nope")
+    assert (await service.list()).total == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message", "retryable"),
+    [
+        (JobFailed("sold_out", "Nothing is left.", retryable=True), "sold_out", "Nothing is left.", True),
+        (JobFailed("odd", "\ud800"), "odd", "?", False),
+        (ValueError("secret"), "internal", None, False),
+        (asyncio.CancelledError(), "internal", None, False),
+        (SystemExit(3), "internal", None, False),
+    ],
+)
+async def test_how_a_job_fails(
+    start: Start, puppet: Puppet, error: BaseException, code: str, message: str | None, retryable: bool
+) -> None:
+    """`JobFailed` ends a job in its words; anything else as `internal`, its text only in the log, once."""
+    service = await start(puppet)
+    job: Any = await started(service, puppet)
+    with capture_logs() as logs:
+        puppet["a"].throw(error)
+        job = await ended(service, job)
+        await idle()
+    assert (job.status, job.failure.code, job.failure.retryable) == ("failed", code, retryable)
+    assert message is None or job.failure.message == message
+    assert b"secret" not in document(job)
+    crashes = [line for line in logs if line["event"] == "job.crashed"]
+    assert len(crashes) == (code == "internal")
+    assert all(line["exc_info"] for line in crashes)
+
+
+async def test_a_result_that_is_none_of_the_kind_fails_the_job(start: Start) -> None:
+    """What `run` gives is checked against `Result`."""
+
+    class Wrong(Puppet):
+        async def run(self, params: Any, report: Any) -> Any:
+            return {"text": 1}
+
+    service = await start(Wrong())
+    with capture_logs() as logs:
+        job = await ended(service, await service.submit("puppet"))
+    assert job.failure.code == "internal"
+    assert [line["event"] for line in logs].count("job.crashed") == 1
+
+
+async def test_a_result_keeps_what_json_can_carry(start: Start) -> None:
+    """Keys that are numbers and times without a zone are results like any other."""
+
+    class Table(Puppet):
+        class Result(BaseModel):
+            """A table by number."""
+
+            text: dict[int, Any]
+
+        async def run(self, params: Any, report: Any) -> Any:
+            return {"text": {7: params.name}}
+
+    service = await start(Table())
+    assert (await ended(service, await service.submit("puppet"))).result == b'{"text":{"7":"a"}}'
+
+
+async def test_a_job_that_takes_too_long_times_out(start: Start, puppet: Puppet, clock: FakeClock) -> None:
+    """From its start, not from its submit; with the last progress, and its task gone."""
+    service = await start(puppet, timeout_seconds=100, max_running=1)
+    first = await started(service, puppet, "a")
+    second = await service.submit("puppet", {"name": "b"})
+    await clock.advance(60)
+    puppet["a"].finish()
+    await ended(service, first)
+    await in_time(puppet["b"].started.wait())
+    await puppet["b"].report(1, 2)
+    await clock.advance(0.05)
+    await puppet["b"].report(2, 2)
+    await clock.advance(99.9)
+    assert (await service.get(second.job_id)).status == "running"
+    await clock.advance(0.1)
+    job = await ended(service, second)
+    assert (job.status, job.failure.code, job.failure.retryable) == ("failed", "timeout", True)
+    assert job.failure.message == "The job took longer than 100 seconds."
+    assert (job.progress.done, puppet["b"].cancels) == (2, 1)
+
+
+async def test_the_last_report_before_a_timeout_is_kept(
+    start: Start, puppet: Puppet, clock: FakeClock
+) -> None:
+    """Progress that was still being merged stands in the terminal revision."""
+    service = await start(puppet, timeout_seconds=100)
+    job = await started(service, puppet)
+    await clock.advance(99.95)
+    await puppet["a"].report(1, 3)
+    await puppet["a"].report(2, 3)
+    await clock.advance(0.05)
+    assert (await ended(service, job)).progress.done == 2
+
+
+async def test_ids_cannot_be_guessed(start: Start, puppet: Puppet) -> None:
+    """Each is a random UUID."""
+    service = await start(puppet)
+    ids = {(await service.submit("puppet")).job_id for _ in range(50)}
+    assert len(ids) == 50
+    assert all(re.fullmatch(UUID4, job_id) for job_id in ids)
+
+
+async def test_a_cancel_of_a_waiting_job_is_at_once(start: Start, puppet: Puppet) -> None:
+    """It ends cancelled without having run, its slot in the queue is free, and again gives the same."""
+    service = await start(puppet, max_running=1, max_pending=1)
+    await started(service, puppet, "a")
+    waiting = await service.submit("puppet", {"name": "b"})
+    job = await in_time(service.cancel(waiting.job_id))
+    assert (job.status, job.revision, job.started_at, job.failure) == ("cancelled", 2, None, None)
+    assert document(await service.cancel(waiting.job_id)) == document(job)
+    await service.submit("puppet", {"name": "c"})
+    puppet["a"].finish()
+    await in_time(puppet["c"].started.wait())
+    assert puppet.order == ["a", "c"]
+
+
+async def test_a_cancel_answers_once_the_task_has_stopped(start: Start, puppet: Puppet) -> None:
+    """The kind has seen the cancel by then, and may not turn the end into another."""
+    service = await start(puppet, max_running=1)
+    job = await started(service, puppet)
+    cancelled = await in_time(service.cancel(job.job_id))
+    assert (cancelled.status, cancelled.failure, puppet["a"].cancels) == ("cancelled", None, 1)
+    assert [await in_time(service.cancel(job.job_id)) for _ in range(2)] == [cancelled] * 2
+
+
+async def test_a_cancel_of_a_job_that_ended_otherwise_is_refused(start: Start, puppet: Puppet) -> None:
+    """And changes nothing."""
+    service = await start(puppet)
+    puppet["a"].finish()
+    job = await ended(service, await service.submit("puppet"))
+    with pytest.raises(JobFinishedError, match="success"):
+        await service.cancel(job.job_id)
+    assert await service.get(job.job_id) is job
+    with pytest.raises(JobNotFoundError):
+        await service.cancel("nope")
+
+
+async def test_a_kind_that_will_not_stop_is_abandoned(start: Start, puppet: Puppet, clock: FakeClock) -> None:
+    """After 5 s its slot is free and its job cancelled, for good, whatever it still does."""
+    service = await start(puppet, max_running=1)
+    puppet["a"].is_stubborn = True
+    job = await started(service, puppet, "a")
+    await service.submit("puppet", {"name": "b"})
+    with capture_logs() as logs:
+        cancel = asyncio.ensure_future(service.cancel(job.job_id))
+        again = asyncio.ensure_future(service.cancel(job.job_id))
+        await clock.advance(4.9)
+        assert not cancel.done()
+        assert not puppet["b"].started.is_set()
+        await clock.advance(0.1)
+        cancelled = await in_time(cancel)
+        assert await in_time(again) is cancelled
+    assert cancelled.status == "cancelled"
+    assert [line["job_id"] for line in logs if line["event"] == "job.abandoned"] == [job.job_id]
+    await in_time(puppet["b"].started.wait())
+    await puppet["a"].report(9, 9)
+    puppet["a"].finish()
+    await clock.advance(1)
+    assert await service.get(job.job_id) is cancelled
+
+
+async def test_a_kind_that_returns_on_a_cancel_is_still_cancelled(start: Start) -> None:
+    """Its result comes too late."""
+
+    class Evasive(Puppet):
+        async def run(self, params: Any, report: Any) -> Any:
+            try:
+                return await super().run(params, report)
+            except asyncio.CancelledError:
+                return self.Result(text="done all the same")
+
+    service = await start(puppet := Evasive())
+    job = await started(service, puppet)
+    assert (await in_time(service.cancel(job.job_id))).status == "cancelled"
+    assert (await service.get(job.job_id)).result is None
+
+
+async def test_an_error_while_a_kind_cleans_up_is_logged_and_the_job_cancelled(start: Start) -> None:
+    """The author sees the bug, the client its cancel."""
+
+    class Clumsy(Puppet):
+        async def run(self, params: Any, report: Any) -> Any:
+            try:
+                return await super().run(params, report)
+            finally:
+                raise OSError("the door is stuck")
+
+    service = await start(puppet := Clumsy())
+    job = await started(service, puppet)
+    with capture_logs() as logs:
+        assert (await in_time(service.cancel(job.job_id))).status == "cancelled"
+    assert [line["event"] for line in logs].count("job.crashed") == 1
+
+
+async def test_a_cancel_during_a_timeout_wins(start: Start, puppet: Puppet, clock: FakeClock) -> None:
+    """From the moment a cancel is accepted the job can end no other way."""
+    service = await start(puppet, timeout_seconds=10)
+    puppet["a"].is_stubborn = True
+    job = await started(service, puppet)
+    await clock.advance(12)
+    cancel = asyncio.ensure_future(service.cancel(job.job_id))
+    await clock.advance(3)
+    assert (await in_time(cancel)).failure is None
+
+
+@pytest.mark.parametrize("steps", range(8))
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_a_cancel_against_a_finish(start: Start, puppet: Puppet, steps: int, is_first: bool) -> None:
+    """At whatever step of the loop they meet: one end, told by both, and never another after."""
+    service = await start(puppet)
+    job = await started(service, puppet)
+    if not is_first:
+        puppet["a"].finish()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+    cancel = asyncio.ensure_future(service.cancel(job.job_id))
+    if is_first:
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        puppet["a"].finish()
+    (answer,) = await in_time(asyncio.gather(cancel, return_exceptions=True))
+    end = await ended(service, job)
+    if isinstance(answer, JobFinishedError):
+        assert end.status == "success"
+    else:
+        assert (answer, end.status) == (end, "cancelled")
+    await idle()
+    assert (await service.get(job.job_id), end.revision) == (end, 3)

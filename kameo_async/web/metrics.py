@@ -44,13 +44,13 @@ class Metrics:
             ("reason",),
             registry=self.registry,
         )
-        self.upstream_requests = Counter(
+        self._upstream_requests = Counter(
             "kameo_async_upstream_requests_total",
             "Requests to the upstream.",
             ("outcome",),
             registry=self.registry,
         )
-        self.throttle_seconds = Counter(
+        self._throttle_seconds = Counter(
             "kameo_async_upstream_throttle_seconds_total",
             "Time spent waiting for the upstream's limit.",
             registry=self.registry,
@@ -64,6 +64,14 @@ class Metrics:
         """A request was answered."""
         self._requests.labels(method, route, str(status)).inc()
         self._request_seconds.labels(method, route).observe(seconds)
+
+    def requested(self, outcome: str) -> None:
+        """A request to the upstream ended: its status, or a word for what went wrong."""
+        self._upstream_requests.labels(outcome).inc()
+
+    def throttled(self, seconds: float) -> None:
+        """A request to the upstream waited for its turn."""
+        self._throttle_seconds.inc(seconds)
 
     def notify(self, event: Event) -> None:
         if isinstance(event, Expired):

@@ -1,6 +1,7 @@
 """The loan listing of Kameo's API. It is asked nothing but GET: this client can read, never bid."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -206,7 +207,7 @@ class KameoClient:
             attempt=state.attempt_number,
             seconds=round(seconds, 1),
         )
-        await self._tell(f"{error}; trying again in {seconds:.0f} s")
+        await self._tell(f"{error}; trying again in {math.ceil(seconds)} s")
 
 
 def _pause(state: RetryCallState) -> float:

@@ -11,8 +11,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
 )
 
 from kameo_async.clock import Clock
@@ -79,17 +77,12 @@ class LoanFetchResult(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     loans: tuple[Loan, ...]
-    message: str | None = Field(None, description="there only when no loans were found")
+    message: str | None = Field(
+        None, exclude_if=lambda message: message is None, description="there only when no loans were found"
+    )
     pages: int = Field(description="how many pages were read")
     total: int | None = Field(description="how many loans Kameo says the listing has; null when it does not")
     warnings: tuple[str, ...] = Field((), description="what was left out, or may be missing")
-
-    @model_serializer(mode="wrap")
-    def _without_null_message(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        document: dict[str, Any] = handler(self)
-        if document.get("message") is None:
-            document.pop("message", None)
-        return document
 
 
 class _Reading:
@@ -141,11 +134,11 @@ class _Teller:
     async def tell(self, message: str) -> None:
         await self._report(self._done, self._total, unit="pages", message=message)
 
-    async def page(self, total: int | None, verb: str = "Fetched") -> None:
+    async def page(self, total: int | None, suffix: str) -> None:
         self._done += 1
         self._total = None if total is None else max(total, self._done)
         of = "" if self._total is None else f" of {self._total}"
-        await self.tell(f"{verb} page {self._done}{of}")
+        await self.tell(f"Fetched page {self._done}{of}{suffix}")
 
     def again(self) -> None:
         self._done, self._total = 0, None
@@ -212,12 +205,12 @@ class LoanFetchJobService:
         self, pages: Callable[[], AsyncGenerator[ListingPage, None]], query: Query, teller: _Teller
     ) -> LoanFetchResult:
         """A whole listing that does not add up changed while it was read: once more, then it is told."""
-        reading = await _read_once(pages(), query, teller, "Fetched")
+        reading = await _read_once(pages(), query, teller)
         if reading.is_complete or not _is_whole(query, reading):
             return reading.result()
         teller.again()
         await teller.tell("The listing changed while it was read; reading it once more")
-        reading = await _read_once(pages(), query, teller, "Fetched again")
+        reading = await _read_once(pages(), query, teller, " again")
         if reading.is_complete:
             return reading.result()
         return reading.result(
@@ -227,14 +220,14 @@ class LoanFetchJobService:
 
 
 async def _read_once(
-    pages: AsyncGenerator[ListingPage, None], query: Query, teller: _Teller, verb: str
+    pages: AsyncGenerator[ListingPage, None], query: Query, teller: _Teller, suffix: str = ""
 ) -> _Reading:
     reading = _Reading()
     async with aclosing(pages):
         async for page in pages:
             reading.add(page)
             total = None if page.last_page is None else query.count(page.last_page)
-            await teller.page(total, verb)
+            await teller.page(total, suffix)
     return reading
 
 

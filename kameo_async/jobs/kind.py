@@ -36,11 +36,20 @@ class Kind(Protocol):
     result is a table names the field that holds its rows: `table = "loans"`.
     """
 
-    kind: str
-    title: str
-    description: str
-    Params: type[BaseModel]
-    Result: type[BaseModel]
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def Params(self) -> type[BaseModel]: ...  # noqa: N802 - a class of the kind's own
+
+    @property
+    def Result(self) -> type[BaseModel]: ...  # noqa: N802
 
     async def run(self, params: Any, report: Report) -> BaseModel:
         """Does the job. `JobFailed` ends it so; `asyncio.CancelledError` is its cancellation: let it pass."""

@@ -58,8 +58,6 @@ def _problem(model: type[BaseModel], detail: ErrorDetails) -> ParamProblem:
     loc = detail["loc"]
     name = str(loc[0]) if loc else ""
     title = name.replace("_", " ").capitalize() or "Params"
-    if len(loc) > 1:
-        title += f" (item {'.'.join(str(part) for part in loc[1:])})"
     return ParamProblem(name, f"{title} {_complaint(model, detail, name)}")
 
 

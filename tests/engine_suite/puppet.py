@@ -91,7 +91,7 @@ class Housed(Puppet):
 
     def __init__(self, kind: str, diary: list[str], refuses: bool = False) -> None:
         super().__init__()
-        self.kind = kind  # type: ignore[misc]
+        self.kind = kind
         self._diary = diary
         self._refuses = refuses
 

@@ -4,6 +4,8 @@ import { counted, isWorking, phaseOf, progressText, stageOf, troubleOf } from ".
 import { clockTime } from "./format.js";
 import { kindName } from "./jobs-state.js";
 
+const CONTROLS = new Set(["start", "cancel", "retry", "wait-on"]);
+const usable = (button) => !button.hidden && !button.disabled;
 const RETRIES = new Set(["refused", "failed", "gone", "timedout"]);
 
 /** @param {{start: (countries: string[]) => void, cancel: () => void, retry: () => void, waitOn: () => void}} actions */
@@ -13,7 +15,7 @@ export function createFlow(actions) {
     ["start", "now", "spinner", "headline", "elapsed", "cancel", "progress", "bar", "fill", "phase", "alert", "retry"]
       .map((id) => [id, byId(id)]),
   );
-  let told = "";
+  let [told, owed] = ["", false];
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -22,6 +24,7 @@ export function createFlow(actions) {
     if (countries.length && !parts.start.disabled) actions.start(countries);
   });
   form.addEventListener("change", () => { byId("no-country").hidden = true; });
+  for (const event of ["pointerdown", "focusin"]) document.addEventListener(event, () => { owed = false; });
   parts.cancel.addEventListener("click", actions.cancel);
   parts.retry.addEventListener("click", actions.retry);
   byId("wait-on").addEventListener("click", actions.waitOn);
@@ -32,6 +35,7 @@ export function createFlow(actions) {
     const working = isWorking(stage);
     const stopping = stage === "cancelling" || stage === "starting";
     const focused = document.activeElement;
+    const had = focused instanceof HTMLElement && CONTROLS.has(focused.id) && usable(focused);
     setAttribute(parts.now, "data-stage", stage);
     parts.start.disabled = working;
     parts.spinner.hidden = !working;
@@ -44,7 +48,17 @@ export function createFlow(actions) {
     updateTrouble(troubleOf(stage, flow, connection, now), t);
     parts.retry.hidden = !RETRIES.has(stage) && !(stage === "cancelled" && connection.job.error_code);
     byId("wait-on").hidden = stage !== "timedout";
-    if (focused instanceof HTMLElement && focused !== document.body) keepFocus(focused, parts);
+    keepFocus(had && !usable(focused));
+  }
+
+  /** What had the focus was turned off. While the job runs nothing gets it (a second press of Enter must not
+   * cancel); once it is over, the next thing to do does, unless the reader has gone elsewhere. */
+  function keepFocus(lost) {
+    owed ||= lost;
+    const next = [parts.retry, parts.start].find(usable);
+    if (!owed || !next) return;
+    owed = false;
+    next.focus({ preventScroll: true });
   }
 
   function updateProgress(working, connection, t) {
@@ -98,11 +112,4 @@ function paragraphs({ title, sentence, advice, settings = [] }, t) {
   }
   if (advice) parts.push(make("p", t(advice)));
   return parts;
-}
-
-/** What had the focus may have gone or been turned off: the next thing to do gets it. */
-function keepFocus(focused, { start, cancel, retry }) {
-  if (!focused.hidden && !focused.disabled && focused.isConnected) return;
-  const next = [retry, cancel, start].find((button) => !button.hidden && !button.disabled);
-  next?.focus({ preventScroll: true });
 }

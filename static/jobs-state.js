@@ -1,5 +1,7 @@
 /** The list of all jobs, from what the service tells of them. Pure. */
 
+import { clockTime } from "./format.js";
+
 /** @typedef {Record<string, any>} Job */
 
 /** @param {readonly Job[] | null} jobs null before anything was heard
@@ -34,9 +36,10 @@ export function kindName(job, t, kind) {
 
 /** @param {Job} job
  * @param {number} now
- * @param {import("./format.js").Formats} f
- * @returns {string} how long it is still kept; "" while it is not finished */
-export function timeLeft({ expires_at: expires }, now, f) {
-  if (!expires) return "";
-  return Date.parse(expires) > now ? f.relative(expires, now).replace(/^(om|in)\s/, "") : "0";
-}
+ * @returns {string} how long ago it was submitted, in minutes and seconds */
+export const ageText = ({ created_at: created }, now) => clockTime(now - Date.parse(created));
+
+/** @param {Job} job
+ * @param {number} now
+ * @returns {string} how long it is still kept, in minutes and seconds; "" while it is not finished */
+export const timeLeft = ({ expires_at: expires }, now) => (expires ? clockTime(Date.parse(expires) - now) : "");

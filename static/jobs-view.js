@@ -1,7 +1,7 @@
 /** All jobs on the page. A row stays the same element for as long as its job is listed. */
 import { isTerminal } from "./connection.js";
 import { byId, setAttribute, setChildren, setText } from "./dom.js";
-import { kindName, shortProgress, timeLeft } from "./jobs-state.js";
+import { ageText, kindName, shortProgress, timeLeft } from "./jobs-state.js";
 
 /** So many fit beside everything else; the rest is a press away. */
 const FEW = 8;
@@ -42,8 +42,8 @@ export function createJobs(actions) {
     setText(kind, name);
     setText(status.firstElementChild, t(`status_${job.status}`));
     setText(progress, shortProgress(job));
-    setText(age, f.relative(job.created_at, Math.max(now, Date.parse(job.created_at) + 1000)));
-    setText(left, timeLeft(job, now, f));
+    setText(age, ageText(job, now));
+    setText(left, timeLeft(job, now));
     setText(open, t("job_open"));
     setText(stop, t("job_stop"));
     setAttribute(open, "aria-label", t("job_open_named", named));

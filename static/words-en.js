@@ -155,7 +155,7 @@ export default {
   job_kind: "Job",
   job_status: "Status",
   job_progress: "Progress",
-  job_age: "Begun",
+  job_age: "Age",
   job_left: "Kept",
   job_actions: "Do",
   job_open: "Show",

@@ -155,7 +155,7 @@ export default {
   job_kind: "Jobb",
   job_status: "Läge",
   job_progress: "Förlopp",
-  job_age: "Startades",
+  job_age: "Ålder",
   job_left: "Sparas",
   job_actions: "Gör",
   job_open: "Visa",

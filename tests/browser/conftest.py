@@ -8,6 +8,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 from pytest_asyncio import is_async_test
 
+from tests.browser.plugin import plugin
 from tests.browser.processes import Sandbox, Service
 from tests.browser.reader import CHROMIUM, CHROMIUM_ARGS, open_page
 
@@ -52,9 +53,23 @@ def hanging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service on a sandbox whose listing never answers: its jobs run until they are cancelled."""
     folder = tmp_path_factory.mktemp("hanging")
     env = {"KAMEO_READ_TIMEOUT": "300", "KAMEO_ASYNC_SHUTDOWN_GRACE_SECONDS": "0"}
-    with Sandbox(folder, "--latency", "0", "--fault", "hang") as sandbox:
-        with Service(folder, env={**sandbox.settings, **env}) as running:
-            yield running
+    with (
+        Sandbox(folder, "--latency", "0", "--fault", "hang") as sandbox,
+        Service(folder, env={**sandbox.settings, **env}) as running,
+    ):
+        yield running
+
+
+@pytest.fixture(scope="session")
+def watchable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service whose pages come one after another, slowly enough to be seen, with a kind from elsewhere."""
+    folder = tmp_path_factory.mktemp("watchable")
+    env = {"KAMEO_MAX_CONCURRENCY": "1", "PYTHONPATH": str(plugin(folder))}
+    with (
+        Sandbox(folder, "--latency", "0.25") as sandbox,
+        Service(folder, env={**sandbox.settings, **env}) as running,
+    ):
+        yield running
 
 
 @pytest_asyncio.fixture(loop_scope="session")

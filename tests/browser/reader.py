@@ -48,3 +48,20 @@ async def fetch(page: Page, address: str) -> None:
     """Opens the page, presses Starta and waits for the loans."""
     await start(page, address)
     await page.locator(".result").wait_for(state="visible")
+
+
+async def submit(page: Page, address: str, kind: str = "fetch-loans", **params: Any) -> str:
+    """Starts a job as a program does, and gives its id."""
+    answer = await page.request.post(f"{address}api/jobs/{kind}", data=params)
+    assert answer.status == 202, await answer.text()
+    return str((await answer.json())["job_id"])
+
+
+async def cancel(page: Page, address: str, job_id: str) -> None:
+    """Cancels a job as a program does."""
+    assert (await page.request.delete(f"{address}api/jobs/{job_id}")).ok
+
+
+def job_id_of(page: Page) -> str:
+    """The job that the page's address names."""
+    return page.url.partition("#job=")[2]

@@ -1,6 +1,6 @@
 import { formats } from "/static/format.js";
 import { translator } from "/static/i18n.js";
-import { kindName, shortProgress, takeFrame, timeLeft } from "/static/jobs-state.js";
+import { ageText, kindName, shortProgress, takeFrame, timeLeft } from "/static/jobs-state.js";
 import { changesText, marksOf } from "/static/result.js";
 import { fieldsOf, paramsOf } from "/static/schema.js";
 import { equal, test } from "./check.js";
@@ -33,8 +33,9 @@ test("progress in the list is short", () => {
 
 test("time left is counted down to nothing", () => {
   const now = Date.parse("2026-01-31T12:00:00Z");
-  const left = (expires_at) => timeLeft({ expires_at }, now, formats("sv")).replace(/\s/g, " ");
-  equal([left("2026-01-31T12:59:00Z"), left("2026-01-31T11:00:00Z"), left(null)], ["59 min", "0", ""]);
+  const left = (expires_at) => timeLeft({ expires_at }, now);
+  equal([left("2026-01-31T12:59:00Z"), left("2026-01-31T11:00:00Z"), left(null)], ["59:00", "0:00", ""]);
+  equal(ageText({ created_at: "2026-01-31T11:58:30Z" }, now), "1:30");
 });
 
 test("a kind has our words, or its own title, or its name", () => {

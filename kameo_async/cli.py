@@ -1,6 +1,5 @@
 """The command line. Heavy imports wait inside the commands, so that `--help` is quick."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,7 +134,7 @@ def migrate() -> None:
 
 def main() -> None:
     """The entry point: every foreseen error is one line on stderr and exit code 1."""
-    _or_one_line(lambda: cli.main(standalone_mode=True))
+    _or_one_line(lambda: cli.main(standalone_mode=False))
 
 
 def _or_one_line(command: Callable[[], None]) -> None:
@@ -149,8 +148,11 @@ def _or_one_line(command: Callable[[], None]) -> None:
     except (SettingsError, InvalidKindError, OSError) as error:
         click.echo(f"kameo-async: {error}", err=True)
         raise SystemExit(FAILED) from None
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except click.Abort:
         raise SystemExit(INTERRUPTED) from None
+    except click.ClickException as error:
+        error.show()
+        raise SystemExit(error.exit_code) from None
 
 
 def _leave_closed_pipe() -> None:

@@ -1,0 +1,206 @@
+"""`kameo-async fetch`: the main job without a server."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from kameo_async import export, log
+from kameo_async.app import ReadConfig, kameo_config
+from kameo_async.ask import Asker
+from kameo_async.clock import SystemClock
+from kameo_async.jobs.document import JsonNumbers, decode
+from kameo_async.jobs.errors import InvalidParamsError
+from kameo_async.jobs.models import Job, JobStatus
+from kameo_async.jobs.service import JobLimits, JobService
+from kameo_async.kinds.loan_fetch import LoanFetchJobService
+from kameo_async.sandbox.options import SandboxOptions
+from kameo_async.sandbox.server import running_sandbox
+from kameo_async.serve import sandbox_config
+from kameo_async.settings import ServiceSettings, load
+
+KIND = LoanFetchJobService.kind
+FAILED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FetchOptions:
+    """What to fetch and how to give it; `format` is table, json, csv or xlsx."""
+
+    params: dict[str, Any]
+    format: str
+    output: Path | None
+    ask: bool
+    sandbox: SandboxOptions | None
+
+
+class FetchError(Exception):
+    """One line for people."""
+
+
+def run(options: FetchOptions) -> int:
+    """Fetches and writes the loans; gives the exit code. Raises KeyboardInterrupt, SettingsError, OSError."""
+    settings = load(ServiceSettings)
+    # Progress and one line at the end are what a person sees; the log only where it is asked for.
+    log.configure("debug" if settings.log_level == "debug" else "critical", settings.log_format)
+    try:
+        if options.format == "xlsx" and options.output is None and sys.stdout.isatty():
+            raise FetchError("Excel is no text: name a file with --output")  # noqa: TRY301 - one way out
+        job = asyncio.run(_fetch(options, settings))
+        _write(options, _rendered(options.format, job))
+    except (FetchError, InvalidParamsError) as error:
+        click.echo(f"kameo-async: {error}", err=True)
+        return FAILED
+    return 0
+
+
+async def _fetch(options: FetchOptions, settings: ServiceSettings) -> Job:
+    async with _config(options) as read_config:
+        kind = LoanFetchJobService(
+            read_config, clock=SystemClock(), test_mode=settings.test_mode and options.sandbox is None
+        )
+        limits = JobLimits(timeout_seconds=settings.job_timeout_seconds, grace_seconds=0)
+        async with JobService([kind], limits) as jobs:
+            job = await jobs.submit(KIND, options.params)
+            return await _followed(jobs, job)
+
+
+@asynccontextmanager
+async def _config(options: FetchOptions) -> AsyncIterator[ReadConfig]:
+    if options.sandbox is not None:
+        async with running_sandbox(options.sandbox, SystemClock()) as sandbox:
+            yield sandbox_config(sandbox)
+    elif options.ask:
+        asker = Asker()
+        password = asker.password()
+        yield lambda: replace(kameo_config(), password=password, totp_secret=None, ask_code=asker.code)
+    else:
+        yield kameo_config
+
+
+async def _followed(jobs: JobService, job: Job) -> Job:
+    """Shows progress until the job has ended. Raises FetchError where it has no result."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        shown = bar.add_task("Starting", total=None)
+        async for event in await jobs.subscribe(job.job_id):
+            if isinstance(event, Job):
+                job = event
+            if job.progress is not None:
+                message, done, total = job.progress.message, job.progress.done, job.progress.total
+                bar.update(shown, description=message, completed=done, total=total)
+    if job.status is not JobStatus.SUCCESS:
+        raise FetchError(job.failure.message if job.failure else f"The job was {job.status}")
+    return job
+
+
+def _rendered(format_: str, job: Job) -> bytes | Table:
+    """The result in the form that was asked for; what people should know goes to stderr."""
+    if job.result is None:
+        raise FetchError("The job has no result")
+    result = decode(job.result)
+    for line in (*result["warnings"], *filter(None, [result.get("message")])):
+        click.echo(line, err=True)
+    if format_ == "json":
+        return job.result + b"\n"
+    if format_ == "table":
+        return _table(result["loans"])
+    kind = LoanFetchJobService
+    schema = kind.Result.model_json_schema(schema_generator=JsonNumbers, mode="serialization")
+    columns = export.columns(schema, kind.table)
+    if format_ == "csv":
+        return export.to_csv(columns, result["loans"])
+    return export.to_xlsx(columns, result["loans"], kind.title)
+
+
+def _table(loans: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, header_style="bold")
+    for heading in ("Id", "Title"):
+        table.add_column(heading, overflow="ellipsis", no_wrap=True)
+    for heading in ("Country", "Amount", "Currency", "Rate %", "Months", "Risk", "Filled %"):
+        table.add_column(heading, justify="right" if heading in _NUMERIC else "left", no_wrap=True)
+    for loan in loans:
+        table.add_row(*map(_text, _cells(loan)))
+    return table
+
+
+_NUMERIC = frozenset({"Amount", "Rate %", "Months", "Filled %"})
+
+
+def _cells(loan: dict[str, Any]) -> tuple[object, ...]:
+    filled = loan["funded_fraction"]
+    return (
+        loan["id"],
+        loan["title"],
+        loan["country"],
+        f"{loan['amount']:,}".replace(",", " "),
+        loan["currency"],
+        loan["interest_rate"],
+        loan["duration_months"],
+        loan["risk_score"],
+        None if filled is None else f"{filled * 100:.1f}",
+    )
+
+
+def _text(value: object) -> str:
+    """One line without control characters, brackets kept from being read as markup."""
+    text = "" if value is None else str(value)
+    return "".join(character if character.isprintable() else " " for character in text).replace("[", r"\[")
+
+
+def _write(options: FetchOptions, content: bytes | Table) -> None:
+    """To stdout, or to the file, which is there whole or not at all. Raises OSError."""
+    if options.output is not None:
+        _replace(options.output, _as_bytes(content))
+    elif isinstance(content, Table):
+        _console(sys.stdout.isatty()).print(content)
+        sys.stdout.flush()
+    else:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+
+
+def _as_bytes(content: bytes | Table) -> bytes:
+    if isinstance(content, bytes):
+        return content
+    console = _console(is_terminal=False)
+    with console.capture() as captured:
+        console.print(content)
+    return captured.get().encode()
+
+
+def _console(is_terminal: bool) -> Console:
+    """As wide as the terminal; where there is none, as wide as it takes."""
+    return Console() if is_terminal else Console(width=200, no_color=True)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Writes beside the file, then puts it in its place in one step."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with beside.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,295 @@
+"""The command line, as a user types it: real processes, real pipes, a real terminal."""
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import select
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from kameo_async.sandbox.account import totp
+
+COMMAND = (sys.executable, "-m", "kameo_async")
+SECONDS = 20
+
+
+def environment(folder: Path, **extra: str) -> dict[str, str]:
+    """Nothing of the developer's own settings; a state folder of the test's."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    return {**kept, "HOME": str(folder), "XDG_STATE_HOME": str(folder), "PYTHONWARNINGS": "error", **extra}
+
+
+def run(folder: Path, *words: str, **extra: str) -> subprocess.CompletedProcess[bytes]:
+    """A command to its end."""
+    return subprocess.run(
+        [*COMMAND, *words], cwd=folder, env=environment(folder, **extra), capture_output=True, timeout=SECONDS
+    )
+
+
+@contextmanager
+def started(folder: Path, *words: str, **extra: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that runs until the test is done with it."""
+    process = subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=folder,
+        env=environment(folder, **extra),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """The settings of a sandbox where a login is not bound to a code every 30 s."""
+    with running_sandbox(tmp_path_factory.mktemp("sandbox"), "--no-two-factor") as settings:
+        yield settings
+
+
+@contextmanager
+def running_sandbox(folder: Path, *words: str) -> Iterator[dict[str, str]]:
+    """A small and quick sandbox; gives the settings that it prints."""
+    words = ("sandbox", "--latency", "0", "--pages", "2", "--rate-limit", "6000", *words)
+    with started(folder, *words) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline().decode() for _ in range(5)]
+        words_of = [shlex.split(line.removeprefix("export "))[0].partition("=") for line in lines]
+        yield {name: value for name, _, value in words_of}
+
+
+def test_fetch_prints_a_table_and_nothing_else_to_stdout(tmp_path: Path) -> None:
+    """`fetch` shows one line a loan on stdout."""
+    done = run(tmp_path, "fetch", TEST_MODE="1")
+    assert done.returncode == 0
+    assert done.stderr == b""
+    heading, first, second = done.stdout.decode().splitlines()
+    assert heading.split()[:3] == ["Id", "Title", "Country"]
+    assert re.split(r"\s{2,}", first.strip()) == ["1", "Dummy Loan 1", "SE", "100 000", "SEK", "7.5"]
+    assert second.split()[0] == "2"
+
+
+def test_fetch_json_is_the_result(tmp_path: Path) -> None:
+    """`--format json` prints the result with its digits."""
+    done = run(tmp_path, "fetch", "--format", "json", TEST_MODE="1")
+    result = json.loads(done.stdout)
+    assert [(loan["title"], loan["amount"]) for loan in result["loans"]] == [
+        ("Dummy Loan 1", 100000),
+        ("Dummy Loan 2", 250000),
+    ]
+    assert result["warnings"] == []
+
+
+def test_fetch_writes_the_format_that_the_file_is_named_after(tmp_path: Path) -> None:
+    """`--output loans.xlsx` is Excel, and leaves nothing beside it."""
+    assert run(tmp_path, "fetch", "--output", "loans.xlsx", TEST_MODE="1").returncode == 0
+    sheet = openpyxl.load_workbook(tmp_path / "loans.xlsx").active
+    assert sheet is not None
+    assert [sheet["B2"].value, sheet["C2"].value] == ["Dummy Loan 1", 100000]
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".loans")] == []
+
+
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    """A folder that is not there is named, and the exit code is 1."""
+    done = run(tmp_path, "fetch", "--output", "nowhere/loans.csv", TEST_MODE="1")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert b"nowhere" in done.stderr
+
+
+def test_fetch_logs_in_to_the_sandbox_and_reads_all_pages(sandbox: Mapping[str, str], tmp_path: Path) -> None:
+    """The printed settings are all that a live fetch needs."""
+    done = run(tmp_path, "fetch", "--format", "csv", **sandbox)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout.decode("utf-8-sig"))))
+    assert len(rows) == len({row["id"] for row in rows}) > 12
+
+
+def test_settings_come_from_a_dotenv_file_and_secrets_from_files(
+    sandbox: Mapping[str, str], tmp_path: Path
+) -> None:
+    """`.env` in the folder is read, and `KAMEO_PASSWORD_FILE` names a file with the password."""
+    (tmp_path / "password").write_text(sandbox["KAMEO_PASSWORD"] + "\n")
+    lines = [f"{name}='{value}'" for name, value in sandbox.items() if name != "KAMEO_PASSWORD"]
+    (tmp_path / ".env").write_text("\n".join([*lines, "KAMEO_PASSWORD_FILE=password"]))
+    done = run(tmp_path, "fetch", "--max-pages", "1", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["pages"] == 1
+
+
+def test_missing_settings_are_named(tmp_path: Path) -> None:
+    """A live fetch without settings fails with one line that names them."""
+    done = run(tmp_path, "fetch")
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert done.stderr.decode() == (
+        "kameo-async: Configuration error: KAMEO_EMAIL and KAMEO_PASSWORD are not set\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("KAMEO_ASYNC_PORT", "many"), ("KAMEO_ASYNC_TOKEN", "short"), ("KAMEO_ASYNC_CORS_ORIGINS", "*")],
+)
+def test_a_wrong_setting_stops_the_start(tmp_path: Path, name: str, value: str) -> None:
+    """One line names the setting; the exit code is 1."""
+    done = run(tmp_path, "serve", **{name: value})
+    assert done.returncode == 1
+    assert re.fullmatch(f"kameo-async: {name}: [^\n]+\n", done.stderr.decode())
+
+
+def test_a_bad_param_is_one_line(tmp_path: Path) -> None:
+    """A country that is none is refused as the API refuses it."""
+    done = run(tmp_path, "fetch", "--countries", "SE,XX", TEST_MODE="1")
+    assert done.returncode == 1
+    assert done.stderr.decode() == "kameo-async: Countries must be 'SE', 'NO' or 'DK'\n"
+
+
+def test_check_tells_each_step(sandbox: Mapping[str, str], tmp_path: Path) -> None:
+    """`check` names settings, clock, login and listing, and ends with 0."""
+    done = run(tmp_path, "check", **sandbox)
+    assert done.returncode == 0, done.stderr
+    steps = [line.split()[1] for line in done.stdout.decode().splitlines() if line.startswith("ok")]
+    assert steps == ["settings:", "clock:", "login:", "listing:"]
+    assert sandbox["KAMEO_PASSWORD"].encode() not in done.stdout
+
+
+def test_check_names_what_is_missing(tmp_path: Path) -> None:
+    """`check` without settings ends with 1 and the names."""
+    done = run(tmp_path, "check")
+    assert done.returncode == 1
+    assert b"KAMEO_EMAIL and KAMEO_PASSWORD are not set" in done.stderr
+
+
+def test_ask_prompts_for_password_and_code(tmp_path: Path) -> None:
+    """`--ask` needs neither secret in the settings, and echoes no password."""
+    with running_sandbox(tmp_path) as settings:
+        _fetch_with_prompts(settings, tmp_path)
+
+
+def _fetch_with_prompts(settings: Mapping[str, str], tmp_path: Path) -> None:
+    asked = ("KAMEO_PASSWORD", "KAMEO_TOTP_SECRET")
+    kept = {name: value for name, value in settings.items() if name not in asked}
+    child, terminal = pty.fork()
+    if child == 0:  # pragma: no cover - the other process
+        os.chdir(tmp_path)
+        words = [*COMMAND, "fetch", "--ask", "--format", "json", "--output", "loans.json"]
+        os.execve(COMMAND[0], words, environment(tmp_path, **kept))
+    code = totp(settings["KAMEO_TOTP_SECRET"], int(time.time() // 30))
+    seen = _talk(terminal, {"Password": settings["KAMEO_PASSWORD"], "Code": code})
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, seen
+    assert settings["KAMEO_PASSWORD"] not in seen
+    assert json.loads((tmp_path / "loans.json").read_bytes())["loans"]
+
+
+def _talk(terminal: int, answers: Mapping[str, str]) -> str:
+    """Types each answer once its prompt has been seen; gives all that was shown."""
+    seen, waiting, deadline = "", dict(answers), time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        if not select.select([terminal], [], [], SECONDS)[0]:
+            break
+        try:
+            seen += os.read(terminal, 4096).decode(errors="replace")
+        except OSError:  # the child has closed its side
+            break
+        for prompt in [prompt for prompt in waiting if prompt in seen]:
+            os.write(terminal, waiting.pop(prompt).encode() + b"\n")
+    return seen
+
+
+def test_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:
+    """On a terminal stderr has the phases of the job."""
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [*COMMAND, "fetch", "--format", "json"],
+        cwd=tmp_path,
+        env=environment(tmp_path, TEST_MODE="1", TERM="xterm"),
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        timeout=SECONDS,
+    )
+    os.close(theirs)
+    assert done.returncode == 0
+    shown = b""
+    with suppress(OSError):  # how a terminal without a process ends
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    os.close(ours)
+    assert "page 1 of 1" in shown.decode()
+
+
+def test_a_pipe_that_closes_early_is_no_traceback(sandbox: Mapping[str, str], tmp_path: Path) -> None:
+    """`fetch | head -0` ends without a traceback."""
+    with started(tmp_path, "fetch", "--format", "json", **sandbox) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.wait(SECONDS)
+        assert process.stderr.read() == b""
+
+
+def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
+    """SIGINT in mid-fetch leaves at once, with 130 and no traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        settings = {"KAMEO_EMAIL": "a@b.example", "KAMEO_PASSWORD": "x", "KAMEO_BASE_URL": address}
+        with started(tmp_path, "fetch", **settings) as process, silent.accept()[0] as connection:
+            connection.recv(1)
+            process.send_signal(signal.SIGINT)
+            process.wait(SECONDS)
+            assert process.stderr is not None
+            stderr = process.stderr.read()
+    assert process.returncode == 130
+    assert b"Traceback" not in stderr
+
+
+def test_help_teaches_and_version_tells(tmp_path: Path) -> None:
+    """`--help` names the commands and how to start; `--version` the version."""
+    text = run(tmp_path, "--help").stdout.decode()
+    for word in ("serve --sandbox", "check", "fetch", "sandbox", "worker", "migrate", "KAMEO_EMAIL"):
+        assert word in text
+    assert re.fullmatch(r"kameo-async, version \d+\.\d+\.\d+\n", run(tmp_path, "--version").stdout.decode())
+
+
+def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
+    """`serve` on a taken port says so and ends with 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run(tmp_path, "serve", "--port", port)
+    assert done.returncode == 1
+    assert done.stderr.decode().count("\n") == 1
+    assert port in done.stderr.decode()
+
+
+@pytest.mark.parametrize("command", ["worker", "migrate"])
+def test_what_needs_a_database_says_so(tmp_path: Path, command: str) -> None:
+    """Without KAMEO_ASYNC_DATABASE_URL these commands name it and end with 1."""
+    done = run(tmp_path, command)
+    assert done.returncode == 1
+    assert b"KAMEO_ASYNC_DATABASE_URL" in done.stderr
+
+
+def test_an_unknown_fault_is_named(tmp_path: Path) -> None:
+    """`sandbox --fault nonsense` lists the faults there are."""
+    done = run(tmp_path, "sandbox", "--fault", "nonsense")
+    assert done.returncode == 2
+    assert b"maintenance" in done.stderr

@@ -1,6 +1,7 @@
 """What the client sends, to whom, and what it keeps to itself; and the shapes that a Kameo may take."""
 
 import logging
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from email.utils import format_datetime
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 import structlog
 from aiohttp import web
+from pydantic import SecretStr
 
 from kameo_async.kameo.check import check
 from kameo_async.kameo.client import KameoClient, Query, Upstream
 from kameo_async.kameo.config import KameoConfig
 from kameo_async.kameo.errors import KameoError, LoginRefusedError, RateLimitedError
+from kameo_async.kameo.totp import code_at, key_of, step_at
 from kameo_async.kameo.transport import open_session
 from tests.scripted_upstream import (
     PASSWORD,
@@ -173,6 +176,8 @@ async def test_code_by_the_sites_clock(site: ScriptedUpstream, upstream: Upstrea
     session = await client_of(upstream, site.config()).log_in()
     assert session.skew == pytest.approx(-7200, abs=5)
     assert session.two_factor
+    key, now = key_of(SecretStr(TOTP_SECRET)), step_at(time.time())
+    assert site.forms[-1]["code"] in {code_at(key, step) for step in (now - 1, now, now + 1)}
 
 
 @pytest.mark.parametrize(

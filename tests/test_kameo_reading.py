@@ -223,6 +223,8 @@ def test_any_html_is_read(text: str):
         "<form action='2fa'><p><input name='ezxform_token' value='&#121;es' type='hidden'>"
         "<form action='/auth/e-sign'><input name='ezxform_token' value='no' type='hidden'>",
         "<form action=''><input name='ezxform_token' value='yes' type='hidden'></form>",
+        "<form action='/auth/2fa' action='/x'>"
+        "<input name='ezxform_token' value='yes' value='no' type='hidden'></form>",
     ],
 )
 def test_the_right_form(html: str):

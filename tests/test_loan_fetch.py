@@ -214,12 +214,13 @@ async def test_login_again_once(fetch: Fetch, kameo: ScriptedUpstream):
     assert kameo.count("POST", "/user/login") == 2
 
 
-async def test_redirect_of_an_api_call_to_the_login(fetch: Fetch, kameo: ScriptedUpstream):
+@pytest.mark.parametrize("path", ["/user/login", "/auth/2fa"])
+async def test_redirect_of_an_api_call_to_the_login(fetch: Fetch, kameo: ScriptedUpstream, path: str):
     """A redirect of an API call to the login page means that the session has run out."""
     await fetch(max_pages=1)
 
     async def sent_away(request: web.Request) -> web.StreamResponse:
-        return redirect(f"{kameo.base_url}/user/login")
+        return redirect(f"{kameo.base_url}{path}")
 
     kameo.script(LISTING, sent_away)
     assert len((await fetch()).loans) == 30
@@ -269,6 +270,18 @@ async def test_refusal_that_repeats_secrets(fetch: Fetch, kameo: ScriptedUpstrea
     failure = await fetch.failure()
     assert "it says" not in failure.message
     assert PASSWORD not in repr(failure.__cause__)
+
+
+@pytest.mark.parametrize("reason", ["Konto 4711 spärrat", f"Fel: {PASSWORD}", f"Fel: {EMAIL.upper()}", ""])
+async def test_reasons_that_are_kept_back(fetch: Fetch, kameo: ScriptedUpstream, reason: str):
+    """A reason with digits, which may be a code, or with what was sent is not passed on."""
+    kameo.two_factor = True
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        return html(f"<p class=alert-danger>{reason}</p>")
+
+    kameo.script("POST /auth/2fa", refuse)
+    assert "it says" not in (await fetch.failure()).message
 
 
 async def test_code_is_never_used_twice(fetch: Fetch, kameo: ScriptedUpstream, clock: SkippingClock):

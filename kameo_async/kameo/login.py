@@ -31,8 +31,8 @@ _TRAVEL_SECONDS = 1  # a code younger than this at the end of its window could a
 
 
 def is_login_page(path: str) -> bool:
-    """Whether a path is that of the login page, where the site sends whoever is not logged in."""
-    return path.rstrip("/").endswith(LOGIN)
+    """Whether a path is one of the login's, where the site sends whoever is not logged in."""
+    return path.rstrip("/").endswith((LOGIN, CHECK, TWO_FACTOR))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from tenacity import (
     AsyncRetrying,
     RetryCallState,
     retry_if_exception,
-    stop_after_attempt,
     wait_random_exponential,
 )
 
@@ -20,6 +19,7 @@ from kameo_async.clock import Clock
 from kameo_async.kameo.config import KameoConfig
 from kameo_async.kameo.errors import (
     LoginRefusedError,
+    MaintenanceError,
     RateLimitedError,
     SessionExpiredError,
     UpstreamInvalidError,
@@ -36,6 +36,7 @@ log = structlog.get_logger()
 
 MAX_PAGES = 10_000
 ATTEMPTS = 5
+ATTEMPTS_AT_MAINTENANCE = 3  # it takes longer than any retry, and people want to know
 
 _ORIGINS = {"SE": "sweden", "NO": "norway", "DK": "denmark"}
 _BACKOFF = wait_random_exponential(multiplier=1, max=10, min=0.2)
@@ -129,7 +130,7 @@ class KameoClient:
     async def page(self, query: Query, number: int) -> ListingPage:
         """One page, with a fresh login and new tries where that helps. Raises KameoError."""
         tries = AsyncRetrying(
-            stop=stop_after_attempt(ATTEMPTS),
+            stop=_is_enough,
             retry=retry_if_exception(
                 lambda error: isinstance(error, UpstreamUnavailableError) and error.retry
             ),
@@ -208,6 +209,12 @@ class KameoClient:
             seconds=round(seconds, 1),
         )
         await self._tell(f"{error}; trying again in {math.ceil(seconds)} s")
+
+
+def _is_enough(state: RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome else None
+    attempts = ATTEMPTS_AT_MAINTENANCE if isinstance(error, MaintenanceError) else ATTEMPTS
+    return state.attempt_number >= attempts
 
 
 def _pause(state: RetryCallState) -> float:

@@ -15,7 +15,8 @@ help:  ## Show this list
 		printf 'make %-12s %s\n' "$$name" "$$text"; done
 
 run: .venv/.project  ## Set up and run the service against an imitation of Kameo
-	.venv/bin/kameo-async serve --sandbox
+	# One page at a time, so that they can be watched coming in.
+	KAMEO_MAX_CONCURRENCY=1 .venv/bin/kameo-async serve --sandbox
 
 test: .venv/.dev system  ## Set up, check, and run every test
 	$(MAKE) --no-print-directory check

@@ -44,17 +44,22 @@ class Visitor:
         self._http = http
 
     async def get(self, path: str, **options: Any) -> ClientResponse:
-        """The answer to a page of the site, unread, its redirects not followed."""
-        return await self._http.get(self.sandbox.base_url + path, allow_redirects=False, **options)
+        """The answer to a page of the site, its redirects not followed."""
+        return await self._send("GET", self.sandbox.base_url + path, **options)
 
     async def post(self, path: str, form: dict[str, str], **headers: str) -> ClientResponse:
         address = self.sandbox.base_url + path
-        return await self._http.post(address, data=form, headers=headers, allow_redirects=False)
+        return await self._send("POST", address, data=form, headers=headers)
 
     async def listing(self, page: int = 1, limit: int = 12, **query: Any) -> ClientResponse:
         address = f"{self.sandbox.api_url}/loans/listing/investment-options"
         params = {**NORDIC, "page": page, "limit": limit, **query}
-        return await self._http.get(address, params=params, allow_redirects=False)
+        return await self._send("GET", address, params=params)
+
+    async def _send(self, method: str, address: str, **options: Any) -> ClientResponse:
+        answer = await self._http.request(method, address, allow_redirects=False, **options)
+        await answer.read()
+        return answer
 
     async def page(self, page: int = 1, limit: int = 12, **query: Any) -> Any:
         """What stands in `data` of a page of the listing."""

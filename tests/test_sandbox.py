@@ -79,6 +79,15 @@ async def test_password_without_a_session(visitor: Visitor) -> None:
     assert answer.headers["Location"] == "/user/login"
 
 
+async def test_login_changes_the_session(visitor: Visitor) -> None:
+    """The cookie from before the password is worth nothing after it."""
+    before = (await visitor.get("/user/login")).cookies["eZSESSID"].value
+    after = (await visitor.send_password()).cookies["eZSESSID"].value
+    assert before != after
+    answer = await visitor.get("/auth/check", cookies={"eZSESSID": before})
+    assert answer.headers["Location"] == "/user/login"
+
+
 async def test_two_forms_have_two_tokens(visitor: Visitor) -> None:
     """The e-sign form comes first and its token is not good for a code."""
     await visitor.send_password()
@@ -231,7 +240,8 @@ async def test_writes_to_the_api_are_counted(visitor: Visitor) -> None:
     assert visitor.sandbox.record.api_writes == 0
     answer = await visitor.post("/v1/loans/listing/investment-options", {})
     assert answer.status == 405
-    assert (await visitor.post("/v1/bids", {})).status == 404
+    answer = await visitor.post("/v1/bids", {})
+    assert answer.status == 404
     assert "message" in await answer.json()
     assert visitor.sandbox.record.api_writes == 2
 

@@ -1,7 +1,6 @@
 """The faults that the sandbox shows on request."""
 
 import asyncio
-import json
 from contextlib import AsyncExitStack
 
 import pytest
@@ -179,12 +178,9 @@ async def test_truncate() -> None:
     async with visiting(faulty("truncate")) as visitor:
         await visitor.log_in()
         for _ in range(2):
-            answer = await visitor.listing()
-            with pytest.raises(ClientPayloadError):
-                await answer.read()
-        whole = await (await visitor.listing()).read()
-        assert answer.content_length == len(whole)
-        assert len(json.loads(whole)["data"]["investment_options"]) == 12
+            with pytest.raises(ClientPayloadError, match="Not enough data to satisfy content length"):
+                await visitor.listing()
+        assert len((await visitor.page())["investment_options"]) == 12
 
 
 async def test_drift() -> None:
@@ -207,3 +203,15 @@ async def test_maintenance_may_end() -> None:
     async with visiting(faulty("maintenance:2")) as visitor:
         pages = [(await visitor.get("/user/login")).status for _ in range(3)]
         assert pages == [503, 503, 200]
+
+
+async def test_nothing_is_logged_as_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Faults are meant, so the server tells of no error of its own."""
+    async with visiting(faulty("truncate:1", "429:1", "hang:1")) as visitor:
+        await visitor.log_in()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(visitor.listing(), 0.01)
+        assert await statuses(visitor, 1) == [429]
+        with pytest.raises(ClientPayloadError):
+            await visitor.listing()
+    assert caplog.records == []

@@ -170,6 +170,14 @@ async def test_pace(pace: float, hours: float) -> None:
         assert seen == rows(at=NOW + timedelta(hours=hours), countries=("SE", "DK"))
 
 
+async def test_old_shape() -> None:
+    """In the older shape the loans are the data, and nothing tells of pages."""
+    async with visiting(SandboxOptions(latency=(0, 0), pace=0, old_shape=True)) as visitor:
+        await visitor.log_in()
+        assert await visitor.page(7) == rows(countries=("SE", "DK"))[72:]
+        assert await visitor.page(8) == []
+
+
 async def test_the_wall_clock_may_jump() -> None:
     """A jump of the wall clock moves no loan."""
     async with visiting(SandboxOptions(latency=(0, 0))) as visitor:

@@ -87,7 +87,9 @@ async def _answer(request: web.Request, session: Session, quota: Quota) -> web.S
     except ValueError as error:
         return _message(422, str(error), quota)
     session.pages_read += 1
-    response = _json(200, {"data": _page(world, query)}, quota)
+    page = _page(world, query)
+    data = page["investment_options"] if world.options.old_shape else page
+    response = _json(200, {"data": data}, quota)
     if world.faults.take(Fault.TRUNCATE):
         return await _cut(request, response)
     return response

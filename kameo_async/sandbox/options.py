@@ -71,7 +71,8 @@ class SandboxOptions:
     `pages` of 12 are filled by the loans in SE and DK. `pace` is how many seconds pass there in one of ours
     (1 is real time, 0 holds still). `latency` is the least and the most seconds of an API call, `rate_limit`
     its requests a minute. The site may send a CSRF token or not (`csrf`), and may tell of a wrong code in its
-    answer to it or after a redirect (`refuses_inline`). Raises ValueError where a number is out of range.
+    answer to it or after a redirect (`refuses_inline`); the API may answer in its older shape, without paging
+    fields (`old_shape`). Raises ValueError where a number is out of range.
     """
 
     pages: int = 7
@@ -83,6 +84,7 @@ class SandboxOptions:
     rate_limit: int = 60
     csrf: bool = True
     refuses_inline: bool = False
+    old_shape: bool = False
     email: str = "lender@sandbox.example"
     password: str = field(default="sandlåda+1&2", repr=False)
     totp_secret: str = field(default="jbsw y3dp ehpk 3pxp", repr=False)

@@ -64,7 +64,6 @@ export function createFilters(onChange) {
       setAttribute(button, "aria-pressed", filters.openness === button.dataset.openness);
     }
     const search = byId("search");
-    setAttribute(search, "aria-label", t("search"));
     search.placeholder = t("search");
     if (search.value.trim() !== filters.q.trim()) search.value = filters.q;
     const reach = { rate: edges(loans, "interest_rate"), months: edges(loans, "duration_months") };

@@ -64,8 +64,8 @@ export function plainResult(data, kind, t, f) {
   const parts = [];
   if (Array.isArray(rows)) {
     parts.push(make("p", t("rows", { n: f.whole(rows.length), count: rows.length }), "note"));
-    if (rows.length) parts.push(scrolling(grid(rows, t, f), t("result")));
+    if (rows.length) parts.push(scrolling(grid(rows, t, f), title(kind.table)));
   }
-  if (rest.length) parts.push(scrolling(list(rest, t, f), t("result")));
+  if (rest.length) parts.push(scrolling(list(rest, t, f), t("values")));
   return parts;
 }

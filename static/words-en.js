@@ -174,6 +174,7 @@ export default {
   optional: "optional",
   words_hint: "several with commas",
   result: "Result",
+  values: "Values",
   yes: "yes",
   no: "no",
   rows_one: "{n} row",

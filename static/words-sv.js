@@ -174,6 +174,7 @@ export default {
   optional: "valfritt",
   words_hint: "flera med komma",
   result: "Resultat",
+  values: "Värden",
   yes: "ja",
   no: "nej",
   rows_one: "{n} rad",

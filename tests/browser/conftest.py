@@ -37,7 +37,7 @@ async def browser() -> AsyncIterator[Browser]:
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service on a sandbox that answers at once: 80 loans on 7 pages."""
     folder = tmp_path_factory.mktemp("service")
-    with Sandbox(folder, "--latency", "0") as sandbox, Service(folder, env=sandbox.settings) as running:
+    with Sandbox(folder) as sandbox, Service(folder, env=sandbox.settings) as running:
         yield running
 
 
@@ -54,7 +54,7 @@ def hanging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("hanging")
     env = {"KAMEO_READ_TIMEOUT": "300", "KAMEO_ASYNC_SHUTDOWN_GRACE_SECONDS": "0"}
     with (
-        Sandbox(folder, "--latency", "0", "--fault", "hang") as sandbox,
+        Sandbox(folder, "--fault", "hang") as sandbox,
         Service(folder, env={**sandbox.settings, **env}) as running,
     ):
         yield running

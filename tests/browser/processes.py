@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 START_SECONDS = 20.0
+RATE_LIMIT = "6000"
 
 
 def free_port() -> int:
@@ -109,13 +110,14 @@ class Service(_Process):
 
 
 class Sandbox(_Process):
-    """`kameo-async sandbox`; `settings` are those that use it."""
+    """`kameo-async sandbox`, without a rate limit that tests would meet; `settings` are those that use it."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
-        super().__init__(folder, ["sandbox", *arguments], {})
+        super().__init__(folder, ["sandbox", "--latency", "0", "--rate-limit", RATE_LIMIT, *arguments], {})
         self.settings: dict[str, str] = {}
 
     def _ready(self) -> None:
         text = self._read_until(r"export KAMEO_TOTP_SECRET=.*\n")
         words = shlex.split(text)
         self.settings = dict(word.split("=", 1) for word in words if word.startswith("KAMEO_"))
+        self.settings["KAMEO_REQUESTS_PER_MINUTE"] = RATE_LIMIT

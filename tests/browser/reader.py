@@ -50,7 +50,7 @@ async def fetch(page: Page, address: str) -> None:
     await page.locator(".result").wait_for(state="visible")
 
 
-async def submit(page: Page, address: str, kind: str = "fetch-loans", **params: Any) -> str:
+async def submit(page: Page, address: str, kind: str = "fetch-loans", /, **params: Any) -> str:
     """Starts a job as a program does, and gives its id."""
     answer = await page.request.post(f"{address}api/jobs/{kind}", data=params)
     assert answer.status == 202, await answer.text()
@@ -62,6 +62,7 @@ async def cancel(page: Page, address: str, job_id: str) -> None:
     assert (await page.request.delete(f"{address}api/jobs/{job_id}")).ok
 
 
-def job_id_of(page: Page) -> str:
-    """The job that the page's address names."""
+async def job_id_of(page: Page) -> str:
+    """The job that the page's address names, as soon as it does."""
+    await page.wait_for_url("**/*#job=*")
     return page.url.partition("#job=")[2]

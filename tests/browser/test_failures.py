@@ -19,7 +19,7 @@ async def test_missing_settings_are_named(page: Page, tmp_path: Path) -> None:
         await expect(alert).to_contain_text("Configuration error:")
         await expect(alert.locator("code")).to_have_text(["KAMEO_EMAIL", "KAMEO_PASSWORD"])
         await expect(alert).to_contain_text(".env")
-        first = job_id_of(page)
+        first = await job_id_of(page)
         await page.get_by_role("button", name="Försök igen").click()
         await page.wait_for_function("id => !location.hash.includes(id)", arg=first)
         await expect(alert).to_contain_text("Configuration error:")
@@ -28,7 +28,7 @@ async def test_missing_settings_are_named(page: Page, tmp_path: Path) -> None:
 async def test_maintenance_at_kameo_is_called_that(page: Page, tmp_path: Path) -> None:
     """The alert says that Kameo has maintenance, and to wait."""
     with (
-        Sandbox(tmp_path, "--latency", "0", "--fault", "maintenance") as sandbox,
+        Sandbox(tmp_path, "--fault", "maintenance") as sandbox,
         Service(tmp_path, env=sandbox.settings) as service,
     ):
         await start(page, service.url)
@@ -40,7 +40,7 @@ async def test_maintenance_at_kameo_is_called_that(page: Page, tmp_path: Path) -
 async def test_a_wrong_password_is_told(page: Page, tmp_path: Path) -> None:
     """The alert says that Kameo let nobody in, and how to try the settings."""
     with (
-        Sandbox(tmp_path, "--latency", "0") as sandbox,
+        Sandbox(tmp_path) as sandbox,
         Service(tmp_path, env={**sandbox.settings, "KAMEO_PASSWORD": "wrong"}) as service,
     ):
         await start(page, service.url)
@@ -61,7 +61,7 @@ async def test_after_five_minutes_it_stops_following(page: Page, hanging: Servic
     await page.get_by_role("button", name="Vänta vidare").click()
     await expect(page.get_by_role("status").first).to_have_text("Hämtar lånen …")
     await expect(page.get_by_role("alert")).to_be_empty()
-    await cancel(page, hanging.url, job_id_of(page))
+    await cancel(page, hanging.url, await job_id_of(page))
     await expect(page.get_by_role("status").first).to_have_text("Avbrutet.")
 
 
@@ -101,7 +101,7 @@ async def test_a_lost_connection_is_told_and_found_again(page: Page, hanging: Se
 async def test_a_service_that_restarts_is_waited_for_and_told(page: Page, tmp_path: Path) -> None:
     """Killed in the middle of a job, up again: the job is gone, and the page says why."""
     with (
-        Sandbox(tmp_path, "--latency", "0", "--fault", "hang") as sandbox,
+        Sandbox(tmp_path, "--fault", "hang") as sandbox,
         Service(tmp_path, env=sandbox.settings) as service,
     ):
         await start(page, service.url)
@@ -119,7 +119,7 @@ async def test_a_service_that_stops_tells_what_became_of_the_job(page: Page, tmp
     """SIGTERM ends the job as cancelled by the shutdown, and the page can still tell."""
     env = {"KAMEO_ASYNC_SHUTDOWN_GRACE_SECONDS": "0"}
     with (
-        Sandbox(tmp_path, "--latency", "0", "--fault", "hang") as sandbox,
+        Sandbox(tmp_path, "--fault", "hang") as sandbox,
         Service(tmp_path, env={**sandbox.settings, **env}) as service,
     ):
         await start(page, service.url)

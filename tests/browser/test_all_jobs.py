@@ -1,0 +1,161 @@
+"""The live list of all jobs, and the form for every kind."""
+
+import re
+
+from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.browser.processes import Service
+from tests.browser.proxy import running_proxy
+from tests.browser.reader import cancel, open_page, submit
+
+
+def row_of(page: Page, job_id: str) -> Locator:
+    """The job's row in the list of all jobs."""
+    return page.get_by_role("table", name="Alla jobb").locator(f'tr[data-job="{job_id}"]')
+
+
+async def test_a_job_started_elsewhere_appears_and_moves(page: Page, test_mode: Service) -> None:
+    """Kind, status, age and time left, live, without a reload."""
+    await page.goto(test_mode.url)
+    await expect(page.get_by_role("heading", name="Alla jobb")).to_be_visible()
+    row = row_of(page, await submit(page, test_mode.url))
+    await expect(row.get_by_role("rowheader")).to_have_text("Hämta lån")
+    await expect(row).to_contain_text("Pågår")
+    await expect(row).to_contain_text("Klart")
+    await expect(row.get_by_role("cell").nth(2)).to_have_text(re.compile(r"^0:0\d$"))
+    await expect(row.get_by_role("cell").nth(3)).to_have_text(re.compile(r"^(59|60|1:00):\d\d$"))
+
+
+async def test_progress_shows_in_the_list(page: Page, watchable: Service) -> None:
+    """Short: pages done of pages."""
+    await page.goto(watchable.url)
+    row = row_of(page, await submit(page, watchable.url))
+    await expect(row.get_by_role("cell").nth(1)).to_have_text(re.compile(r"^[1-7]/7$"))
+
+
+async def test_visa_opens_a_job(page: Page, test_mode: Service) -> None:
+    """Its result is shown, and its id is in the address."""
+    job_id = await submit(page, test_mode.url)
+    await page.goto(test_mode.url)
+    await row_of(page, job_id).get_by_role("button", name="Visa Hämta lån").click()
+    await expect(page.locator(".result")).to_contain_text("Dummy Loan 1")
+    assert page.url.endswith(f"#job={job_id}")
+
+
+async def test_stoppa_cancels_a_job(page: Page, hanging: Service) -> None:
+    """The row says so, and the focus stays in it."""
+    job_id = await submit(page, hanging.url)
+    await page.goto(hanging.url)
+    row = row_of(page, job_id)
+    await row.get_by_role("button", name="Stoppa Hämta lån").click()
+    await expect(row).to_contain_text("Avbrutet")
+    await expect(row.get_by_role("button", name="Stoppa")).to_be_hidden()
+    await expect(row.get_by_role("button", name="Visa")).to_be_focused()
+
+
+async def test_an_expired_job_leaves_the_list(page: Page, tmp_path: object) -> None:
+    """As soon as the service forgets it."""
+    env = {
+        "TEST_MODE": "1",
+        "KAMEO_ASYNC_JOB_TTL_SECONDS": "0.3",
+        "KAMEO_ASYNC_REAP_INTERVAL_SECONDS": "0.05",
+    }
+    with Service(tmp_path, env=env) as service:
+        await page.goto(service.url)
+        await expect(page.get_by_text("Inga jobb än.")).to_be_visible()
+        row = row_of(page, await submit(page, service.url))
+        await expect(row).to_be_visible()
+        await expect(row).to_have_count(0)
+        await expect(page.get_by_text("Inga jobb än.")).to_be_visible()
+
+
+async def test_the_list_lives_without_websockets(page: Page, test_mode: Service) -> None:
+    """It asks every few seconds instead."""
+    await page.clock.install()
+    async with running_proxy(test_mode.url, websockets=False) as proxy:
+        async with page.expect_response("**/api/jobs?limit=100"):
+            await page.goto(proxy.url)
+        job_id = await submit(page, test_mode.url)
+        await page.clock.fast_forward(6_000)
+        await expect(row_of(page, job_id)).to_be_visible()
+
+
+async def test_a_lost_service_is_told_in_the_list(page: Page, test_mode: Service) -> None:
+    """And the list comes back with it."""
+    async with running_proxy(test_mode.url) as proxy:
+        await page.goto(proxy.url)
+        await expect(row_of(page, await submit(page, test_mode.url))).to_be_visible()
+        await proxy.down()
+        await expect(page.get_by_text("Listan väntar på tjänsten …")).to_be_visible()
+        job_id = await submit(page, test_mode.url)
+        await proxy.up()
+        await expect(row_of(page, job_id)).to_be_visible()
+
+
+async def test_a_long_list_shows_the_newest_and_the_rest_on_demand(page: Page, hanging: Service) -> None:
+    """Eight rows, then all of them."""
+    jobs = [await submit(page, hanging.url) for _ in range(10)]
+    for job_id in jobs:
+        await cancel(page, hanging.url, job_id)
+    await page.goto(hanging.url)
+    await expect(page.locator("#jobs-rows tr")).to_have_count(8)
+    await page.get_by_role("button", name="Visa alla").click()
+    await expect(row_of(page, jobs[0])).to_be_visible()
+    await page.get_by_role("button", name="Visa färre").click()
+    await expect(page.locator("#jobs-rows tr")).to_have_count(8)
+
+
+async def open_form(page: Page, address: str, kind: str) -> Locator:
+    """The form of a kind, opened as a reader does."""
+    await page.goto(address)
+    await page.get_by_text("Kör ett jobb med egna värden").click()
+    await page.get_by_label("Typ av jobb").select_option(kind)
+    return page.locator("#kind-form")
+
+
+async def test_a_kind_from_elsewhere_has_a_form_and_a_result(page: Page, watchable: Service) -> None:
+    """Its fields come from its schema, it runs, and its table and the rest of its result are shown."""
+    form = await open_form(page, watchable.url, "echo")
+    await expect(form).to_contain_text("Returns the text, a word at a time.")
+    await form.get_by_label("Text").fill("one two")
+    await form.get_by_label("Times").fill("2")
+    await form.get_by_label("Voice").select_option("high")
+    await form.get_by_role("checkbox", name="Loud").check()
+    await form.get_by_role("button", name="Kör").click()
+    result = page.locator(".result")
+    await expect(result).to_contain_text("ONE TWO ONE TWO")
+    await expect(result.get_by_role("columnheader", name="Length")).to_be_visible()
+    await expect(result.get_by_text("4 rader")).to_be_visible()
+    await expect(result.get_by_role("link", name="CSV")).to_be_visible()
+    await expect(page.get_by_role("status").first).to_have_text("Klart.")
+
+
+async def test_what_the_service_says_of_a_wrong_param_is_shown(page: Page, watchable: Service) -> None:
+    """Beside the form, and what was typed stays."""
+    form = await open_form(page, watchable.url, "echo")
+    await form.get_by_label("Text").fill("x")
+    await form.evaluate("form => { form.noValidate = true; }")
+    await form.get_by_label("Times").fill("7")
+    await form.get_by_role("button", name="Kör").click()
+    await expect(form).to_contain_text("Times must be between 1 and 3")
+    await expect(form.get_by_label("Text")).to_have_value("x")
+    await expect(page.get_by_role("alert")).to_be_empty()
+
+
+async def test_the_main_kind_has_a_form_too(page: Page, service: Service) -> None:
+    """With limit, pages and countries as the schema has them."""
+    form = await open_form(page, service.url, "fetch-loans")
+    await form.get_by_label("Max pages").fill("1")
+    await form.get_by_label("Limit").fill("3")
+    await form.get_by_role("button", name="Kör").click()
+    await expect(page.locator("#rows tr")).to_have_count(3)
+
+
+async def test_two_tabs_list_the_same(browser: Browser, page: Page, test_mode: Service) -> None:
+    """What one starts the other lists."""
+    await page.goto(test_mode.url)
+    async with open_page(browser) as second:
+        await second.goto(test_mode.url)
+        await second.get_by_role("button", name="Starta").click()
+        await second.wait_for_url("**/#job=*")
+        await expect(row_of(page, second.url.partition("#job=")[2])).to_be_visible()

@@ -103,8 +103,8 @@ class LocalEngine:
         self._is_closed = True
         waiting, self._waiting = self._waiting, {}
         shutdown = Cancellation(models.SHUTDOWN)
-        await asyncio.gather(*[self._finish(job, shutdown) for job in waiting.values()])
-        await self._all_done([run.task for run in self._runs.values()], grace_seconds)
+        grace = self._all_done([run.task for run in self._runs.values()], grace_seconds)
+        await asyncio.gather(grace, *[self._finish(job, shutdown) for job in waiting.values()])
         seconds = self._limits.stop_at_shutdown_seconds
         await asyncio.gather(*[self._stop(run, shutdown, seconds) for run in self._runs.values()])
         return [job_id for task, job_id in self._abandoned.items() if not task.done()]

@@ -7,6 +7,7 @@ JobError
 |- InvalidParamsError   the params do not fit the kind's model
 |- JobNotFoundError     never was, or expired
 |- JobFinishedError     a cancel of a job that ended otherwise
+|- JournalError         the journal's file cannot be used
 |- KeyReusedError       an idempotency key used with other params or another kind
 |- UnavailableError     no job can be taken now
 |  |- OverloadedError   too many jobs wait
@@ -66,6 +67,10 @@ class JobNotFoundError(JobError):
 
 class JobFinishedError(JobError):
     """A cancel came for a job that had ended otherwise."""
+
+
+class JournalError(JobError):
+    """The journal's file cannot be used; one line for people."""
 
 
 class KeyReusedError(JobError):

@@ -59,6 +59,7 @@ Outcome = bytes | Failure | Cancellation  # how a job ends; bytes are its result
 
 TIMED_OUT = "timeout"
 SHUTDOWN = Failure("shutdown", "The service was shut down before the job was done.", retryable=True)
+WORKER_LOST = Failure("worker_lost", "The service stopped before the job was done.", retryable=True)
 INTERNAL = Failure("internal", "The job ended on an unexpected error; the service's log has the cause.")
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,6 +14,8 @@ from kameo_async.clock import Clock, SystemClock
 from kameo_async.jobs import params as job_params
 from kameo_async.jobs.engine import Engine, EngineLimits, LocalEngine
 from kameo_async.jobs.errors import DrainingError, JobNotFoundError, UnknownKindError
+from kameo_async.jobs.journal import Journal
+from kameo_async.jobs.journaled_store import JournaledJobStore
 from kameo_async.jobs.kind import Kind, by_name
 from kameo_async.jobs.loop_thread import LoopThread, on_loop_thread
 from kameo_async.jobs.models import Job, JobStatus, new_job
@@ -40,11 +43,15 @@ class JobService:
     """Runs jobs of any kind; an async context manager, usable in a plain script without HTTP.
 
     A service belongs to the thread of the loop that it was entered on; a call from another one raises
-    WrongThreadError.
+    WrongThreadError. With a journal, which must have been entered, a restart loses nothing.
     """
 
     def __init__(
-        self, kinds: Iterable[Kind], limits: JobLimits = JobLimits(), clock: Clock | None = None
+        self,
+        kinds: Iterable[Kind],
+        limits: JobLimits = JobLimits(),
+        clock: Clock | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.kinds: Mapping[str, Kind] = by_name(kinds)
         self._limits = limits
@@ -54,12 +61,7 @@ class JobService:
         self._is_draining = False
         self._accepting: set[asyncio.Task[Job]] = set()
         self._closing: asyncio.Task[Sequence[str]] | None = None
-        self._store: JobStore = MemoryJobStore(
-            self._clock,
-            ttl_seconds=limits.ttl_seconds,
-            max_unfinished=limits.max_running + limits.max_pending,
-            max_kept_bytes=limits.max_kept_bytes,
-        )
+        self._store: JobStore = _store(limits, self._clock, journal)
         engine_limits = EngineLimits(limits.max_running, limits.timeout_seconds, limits.ttl_seconds)
         self._engine: Engine = LocalEngine(self._store, self.kinds, self._clock, engine_limits)
         self._reaper = Reaper(self._store, self._clock, limits.reap_interval_seconds)
@@ -67,9 +69,9 @@ class JobService:
     async def __aenter__(self) -> Self:
         self._thread = LoopThread()
         async with AsyncExitStack() as stack:
-            for kind in self.kinds.values():
-                if isinstance(kind, AbstractAsyncContextManager):
-                    await stack.enter_async_context(kind)
+            for part in (self._store, *self.kinds.values()):
+                if isinstance(part, AbstractAsyncContextManager):
+                    await stack.enter_async_context(part)
             await stack.enter_async_context(self._reaper)
             self._exit = stack.pop_all()
         return self
@@ -86,8 +88,8 @@ class JobService:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it takes jobs and expires them."""
-        return not self._is_draining and self._reaper.is_alive
+        """Whether it takes jobs, keeps and expires them."""
+        return not self._is_draining and self._reaper.is_alive and self._store.is_writable
 
     @property
     def active_jobs(self) -> int:
@@ -110,7 +112,8 @@ class JobService:
     ) -> Job:
         """Starts a job and gives it, pending; `params` are JSON values. A known `key` gives its job as it is.
 
-        Raises UnknownKindError, InvalidParamsError, KeyReusedError, OverloadedError, DrainingError.
+        Raises UnknownKindError, InvalidParamsError, KeyReusedError, OverloadedError, DrainingError, and
+        UnavailableError when jobs cannot be kept.
         """
         if kind not in self.kinds:
             raise UnknownKindError(f"No kind of job is named {kind!r}")
@@ -205,3 +208,13 @@ class JobService:
         except Exception:
             log.exception("kind.not_left")
         return abandoned
+
+
+def _store(limits: JobLimits, clock: Clock, journal: Journal | None) -> JobStore:
+    make = MemoryJobStore if journal is None else partial(JournaledJobStore, journal)
+    return make(
+        clock,
+        ttl_seconds=limits.ttl_seconds,
+        max_unfinished=limits.max_running + limits.max_pending,
+        max_kept_bytes=limits.max_kept_bytes,
+    )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 from sortedcontainers import SortedList
@@ -36,11 +37,15 @@ class JobStore(Protocol):
 
     hub: Hub
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether jobs can be kept now."""
+
     async def add(self, job: Job, key: str | None = None) -> tuple[Job, bool]:
         """Keeps `job` and gives it with True; or the job that has `key`, with False.
 
         Raises KeyReusedError when that one has another kind or other params, OverloadedError when
-        as many jobs are unfinished as may be.
+        as many jobs are unfinished as may be, UnavailableError when it cannot be kept.
         """
 
     async def get(self, job_id: str) -> Job:
@@ -50,7 +55,11 @@ class JobStore(Protocol):
         """Up to `limit` jobs older than `cursor`."""
 
     async def apply(self, job_id: str, transition: Transition) -> Job:
-        """Applies a transition and gives the job as it is then. Raises JobNotFoundError."""
+        """Applies a transition and gives the job as it is then.
+
+        Raises JobNotFoundError, and UnavailableError for an end that cannot be kept yet: nobody sees it
+        before it is, and no other can come in between.
+        """
 
     async def expire(self, limit: int) -> int:
         """Removes up to `limit` finished jobs whose time is over; gives how many."""
@@ -63,7 +72,9 @@ class JobStore(Protocol):
 
 
 @dataclass(slots=True)
-class _Entry:
+class Entry:
+    """A job in its place; `sequence` is that of its submit."""
+
     sequence: int
     job: Job
     key: str | None
@@ -75,10 +86,10 @@ class _Entry:
 class _State:
     """All that changes, under the lock only."""
 
-    entries: dict[str, _Entry] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)  # idempotency key -> job id
     order: dict[JobFilter, SortedList[int]] = field(default_factory=dict)  # sequences that match
-    by_sequence: dict[int, _Entry] = field(default_factory=dict)
+    by_sequence: dict[int, Entry] = field(default_factory=dict)
     finished: dict[str, None] = field(default_factory=dict)  # ids, the first to expire first
     kept_bytes: int = 0
     sequence: int = 0
@@ -101,14 +112,16 @@ class MemoryJobStore:
         self._lock = asyncio.Lock()
         self._state = _State()
 
+    @property
+    def is_writable(self) -> bool:
+        return True
+
     async def add(self, job: Job, key: str | None = None) -> tuple[Job, bool]:
         async with self._lock:
             kept = self._keyed(job, key)
             if kept is not None:
                 return kept, False
-            if self._state.unfinished >= self._max_unfinished:
-                raise OverloadedError("Too many jobs are waiting; try again later")
-            self._insert(job, key)
+            self._show(self._insert(job, key))
         self.hub.publish(job)
         return job, True
 
@@ -165,14 +178,17 @@ class MemoryJobStore:
             if which.kind is not None and which.status is not None
         }
 
-    def _charge(self, entry: _Entry, size: int) -> None:
+    def _charge(self, entry: Entry, size: int) -> None:
         """Counts what a finished job costs; past the bound the oldest finished expire early.
 
         One synchronous step right after its transition, since a second wait for the lock could be cancelled.
         """
-        state = self._state
         entry.size = size
-        state.kept_bytes += size
+        self._state.kept_bytes += size
+        self._make_room()
+
+    def _make_room(self) -> None:
+        state = self._state
         while state.kept_bytes > self._max_kept_bytes and len(state.finished) > 1:
             oldest = state.entries[next(iter(state.finished))]
             self._remove(oldest)
@@ -180,7 +196,7 @@ class MemoryJobStore:
 
     # The synchronous steps; each is called under the lock.
 
-    def _entry(self, job_id: str) -> _Entry:
+    def _entry(self, job_id: str) -> Entry:
         try:
             return self._state.entries[job_id]
         except KeyError:
@@ -195,18 +211,24 @@ class MemoryJobStore:
             raise KeyReusedError("This Idempotency-Key was used for another kind or other params")
         return kept
 
-    def _insert(self, job: Job, key: str | None) -> None:
+    def _insert(self, job: Job, key: str | None) -> Entry:
+        """Takes its place among the jobs and keys; it is not listed yet."""
         state = self._state
+        if state.unfinished >= self._max_unfinished:
+            raise OverloadedError("Too many jobs are waiting; try again later")
         state.sequence += 1
-        entry = state.entries[job.job_id] = _Entry(state.sequence, job, key)
-        state.by_sequence[entry.sequence] = entry
+        entry = state.entries[job.job_id] = Entry(state.sequence, job, key)
         state.unfinished += 1
         if key is not None:
             state.keys[key] = job.job_id
-        for which in _filters_of(job):
-            state.order.setdefault(which, SortedList()).add(entry.sequence)
+        return entry
 
-    def _replace(self, entry: _Entry, after: Job) -> None:
+    def _show(self, entry: Entry) -> None:
+        self._state.by_sequence[entry.sequence] = entry
+        for which in filters_of(entry.job):
+            self._state.order.setdefault(which, SortedList()).add(entry.sequence)
+
+    def _replace(self, entry: Entry, after: Job) -> None:
         before, entry.job = entry.job, after
         if before.status is not after.status:
             self._reorder(entry, before, after)
@@ -215,27 +237,31 @@ class MemoryJobStore:
             self._state.finished[after.job_id] = None
             entry.deadline = self._clock.monotonic() + self._ttl_seconds
 
-    def _reorder(self, entry: _Entry, before: Job, after: Job) -> None:
+    def _reorder(self, entry: Entry, before: Job, after: Job) -> None:
         for which in (JobFilter(before.status), JobFilter(before.status, before.kind)):
             self._state.order[which].remove(entry.sequence)
         for which in (JobFilter(after.status), JobFilter(after.status, after.kind)):
             self._state.order.setdefault(which, SortedList()).add(entry.sequence)
 
-    def _remove(self, entry: _Entry) -> None:
-        state, job = self._state, entry.job
-        del state.entries[job.job_id], state.by_sequence[entry.sequence], state.finished[job.job_id]
+    def _remove(self, entry: Entry) -> None:
+        state = self._state
+        self._forget(entry)
+        del state.by_sequence[entry.sequence], state.finished[entry.job.job_id]
         state.kept_bytes -= entry.size
-        if entry.key is not None:
-            del state.keys[entry.key]
-        for which in _filters_of(job):
+        for which in filters_of(entry.job):
             state.order[which].remove(entry.sequence)
 
+    def _forget(self, entry: Entry) -> None:
+        del self._state.entries[entry.job.job_id]
+        if entry.key is not None:
+            del self._state.keys[entry.key]
 
-def _filters_of(job: Job) -> tuple[JobFilter, ...]:
+
+def filters_of(job: Job) -> tuple[JobFilter, ...]:
     """The filters that a job matches, each of which has an order of its own."""
-    return (
-        JobFilter(),
-        JobFilter(status=job.status),
-        JobFilter(kind=job.kind),
-        JobFilter(status=job.status, kind=job.kind),
-    )
+    return _filters(job.status, job.kind)
+
+
+@lru_cache(256)
+def _filters(status: JobStatus, kind: str) -> tuple[JobFilter, ...]:
+    return JobFilter(), JobFilter(status=status), JobFilter(kind=kind), JobFilter(status=status, kind=kind)

@@ -1,11 +1,14 @@
 """The engines that the suite holds to the contract: each a way to start a `JobService`."""
 
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kameo_async.jobs.journal import Journal
 from kameo_async.jobs.kind import Kind
 from kameo_async.jobs.service import JobLimits, JobService
 from tests.clock import FakeClock, idle
@@ -30,13 +33,20 @@ async def puppet() -> AsyncIterator[Puppet]:
     await idle()
 
 
-@pytest.fixture
-async def start(clock: FakeClock) -> AsyncIterator[Start]:
+@pytest.fixture(params=["memory", "journal"])
+async def start(request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path) -> AsyncIterator[Start]:
     """Starts services with these kinds and limits; closes them at the end."""
+    numbers = itertools.count()
     async with AsyncExitStack() as stack:
 
+        async def journal() -> Journal | None:
+            if request.param == "memory":
+                return None
+            path = tmp_path / f"{next(numbers)}.sqlite3"
+            return await stack.enter_async_context(Journal.open(path, clock))
+
         async def start(*kinds: Kind, **limits: Any) -> JobService:
-            service = JobService(kinds, JobLimits(**limits), clock)
+            service = JobService(kinds, JobLimits(**limits), clock, await journal())
             await service.__aenter__()
             stack.push_async_callback(closed, service, clock)
             return service

@@ -13,7 +13,6 @@ export function createFilters(onChange) {
   let filters = NO_FILTERS;
   const change = (changes) => onChange({ ...filters, ...changes });
 
-  byId("filters").addEventListener("submit", (event) => event.preventDefault());
   byId("search").addEventListener("input", ({ target }) => change({ q: target.value }));
   byId("clear").addEventListener("click", () => {
     byId("search").focus();

@@ -19,7 +19,7 @@ export function createFlow(actions) {
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const countries = new FormData(form).getAll("countries").map(String);
+    const countries = [...form.querySelectorAll(":checked")].map((box) => box.value);
     byId("no-country").hidden = countries.length > 0;
     if (countries.length && !parts.start.disabled) actions.start(countries);
   });

@@ -108,7 +108,7 @@ function writeTitle(cell, loan, marks, t, f) {
   const [link, teaser, meta] = cell.children;
   const address = webAddress(loan.url);
   link.textContent = loan.title;
-  if (address) link.href = address;
+  if (address) Object.assign(link, { href: address, target: "_blank", rel: "noopener noreferrer" });
   teaser.textContent = (loan.teaser ?? "").replace(/^#\d+\s*\|\s*/, "");
   const mark = marks.get(loan.id);
   const value = loan.loan_to_value;

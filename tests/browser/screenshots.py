@@ -10,7 +10,7 @@ from tests.browser.processes import Service
 from tests.browser.reader import CHROMIUM, CHROMIUM_ARGS, fetch, open_page
 
 DOCS = Path(__file__).parents[2] / "docs"
-SIZE = {"width": 1280, "height": 1180}
+SIZE = {"width": 1280, "height": 1560}
 PICTURES = {"light": "screenshot.png", "dark": "screenshot-dark.png"}
 
 

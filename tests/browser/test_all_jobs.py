@@ -1,6 +1,7 @@
 """The live list of all jobs, and the form for every kind."""
 
 import re
+from pathlib import Path
 
 from playwright.async_api import Browser, Locator, Page, expect
 
@@ -53,7 +54,7 @@ async def test_stoppa_cancels_a_job(page: Page, hanging: Service) -> None:
     await expect(row.get_by_role("button", name="Visa")).to_be_focused()
 
 
-async def test_an_expired_job_leaves_the_list(page: Page, tmp_path: object) -> None:
+async def test_an_expired_job_leaves_the_list(page: Page, tmp_path: Path) -> None:
     """As soon as the service forgets it."""
     env = {
         "TEST_MODE": "1",

@@ -1,6 +1,7 @@
 """The main flow: start, watch, cancel, read; by role and name, as a reader meets it."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -157,7 +158,7 @@ async def test_back_leaves_the_job(page: Page, test_mode: Service) -> None:
     ],
 )
 async def test_the_mode_is_told(
-    page: Page, tmp_path: object, arguments: tuple[str, ...], env: dict[str, str], words: str
+    page: Page, tmp_path: Path, arguments: tuple[str, ...], env: dict[str, str], words: str
 ) -> None:
     """Invented loans are never taken for real ones; the real thing needs no label."""
     with Service(tmp_path, *arguments, env=env) as service:

@@ -5,9 +5,11 @@ one. Reading happens once, at the start. The store in memory stays the live trut
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -87,7 +89,7 @@ class Journal:
 
     async def load(self) -> tuple[list[KeptJob], int]:
         """All jobs in the file, as `journal_rows.read` orders them, and the last sequence ever given."""
-        kept: tuple[list[KeptJob], int] = await self._in_worker(self._read)
+        kept: tuple[list[KeptJob], int] = await self._in_worker(self._read, self._clock.now())
         return kept
 
     def submitted(self, sequence: int, job: Job, key: str | None) -> Write:
@@ -156,10 +158,14 @@ class Journal:
 
     # On the worker's thread.
 
-    def _read(self) -> tuple[list[KeptJob], int]:
+    def _read(self, now: datetime) -> tuple[list[KeptJob], int]:
         assert self._file is not None
-        connection = self._file.connection
-        return journal_rows.read(connection), journal_rows.last_sequence(connection)
+        try:
+            connection = self._file.connection
+            return journal_rows.read(connection), journal_rows.last_sequence(connection)
+        except sqlite3.Error as error:  # damage that the check had no time to find
+            self._file.replace_if_damaged(error, now)
+            return [], 0
 
     def _commit(self, batch: list[Write]) -> None:
         """One transaction; after a failure an empty batch tries whether the disk takes a page again."""

@@ -32,28 +32,41 @@ class _BrokenError(Exception):
 class StateFile:
     """The file, held by this process until `close`; all calls come from one thread."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, lock: int) -> None:
+    def __init__(
+        self, path: Path, migrations: Sequence[str], connection: sqlite3.Connection, lock: int
+    ) -> None:
         self.path = path
         self.connection = connection
+        self._migrations = migrations
         self._lock = lock
 
     @classmethod
-    def open(cls, path: Path, migrations: Sequence[str], now: datetime) -> Self:
+    def open(
+        cls, path: Path, migrations: Sequence[str], now: datetime, check_seconds: float = CHECK_SECONDS
+    ) -> Self:
         """Opens or makes it; `migrations[n]` is the SQL from version n to n + 1. Raises JournalError."""
         lock = _locked(path)
         try:
             try:
-                connection = _connected(path, migrations)
+                connection = _connected(path, migrations, check_seconds)
             except _BrokenError as error:
                 _set_aside(path, now, error)
-                connection = _connected(path, migrations)
+                connection = _connected(path, migrations, check_seconds)
         except (OSError, sqlite3.Error, _BrokenError) as error:
             os.close(lock)
             raise JournalError(f"{path}: cannot be used ({_reason(error)})") from error
         except JournalError:
             os.close(lock)
             raise
-        return cls(path, connection, lock)
+        return cls(path, migrations, connection, lock)
+
+    def replace_if_damaged(self, error: Exception, now: datetime) -> None:
+        """Sets the file aside and begins an empty one where `error` tells of damage, else raises it."""
+        if not _is_damage(error):
+            raise error
+        self.connection.close()
+        _set_aside(self.path, now, error)
+        self.connection = _connected(self.path, self._migrations, CHECK_SECONDS)
 
     def close(self) -> None:
         """Lets go of it; the next process may have it."""
@@ -85,12 +98,14 @@ def _locked(path: Path) -> int:
     return lock
 
 
-def _connected(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
+def _connected(path: Path, migrations: Sequence[str], check_seconds: float) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     path.chmod(0o600)
     connection = sqlite3.connect(path, isolation_level=None)
     try:
-        _prepare(connection, path, migrations)
+        _set_up(connection)
+        _check(connection, check_seconds)
+        _migrate(connection, path, migrations)
     except BaseException as error:
         connection.close()
         if _is_damage(error):
@@ -99,15 +114,17 @@ def _connected(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:
-    """Checked, in WAL mode, at the newest version.
+def _set_up(connection: sqlite3.Connection) -> None:
+    """Readers beside the writer, and durable against the death of the process.
 
     `synchronous=NORMAL`: what was committed is in the hands of the kernel, so the death of the process
     loses nothing. A loss of power may lose the commits since the last checkpoint; it damages nothing.
     """
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
-    _check(connection)
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(migrations):
         raise JournalError(f"{path}: was written by a newer version of kameo-async")
@@ -115,9 +132,9 @@ def _prepare(connection: sqlite3.Connection, path: Path, migrations: Sequence[st
         connection.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")
 
 
-def _check(connection: sqlite3.Connection) -> None:
+def _check(connection: sqlite3.Connection, seconds: float) -> None:
     """Looks for damage as long as it may take; what is not found by then shows when it is read."""
-    end = time.monotonic() + CHECK_SECONDS
+    end = time.monotonic() + seconds
     connection.set_progress_handler(lambda: time.monotonic() > end, 100_000)
     try:
         with closing(connection.execute("PRAGMA quick_check(1)")) as cursor:

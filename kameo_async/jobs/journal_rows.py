@@ -6,6 +6,7 @@ makes, `ceiling + 1`, is newer than all that a client may have seen.
 """
 
 import sqlite3
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -137,12 +138,12 @@ def _kept(
 ) -> KeptJob:
     created = _time(created_at)
     if status is None:
-        job = Job(job_id, kind, params, created, created, revision=ceiling, request_id=request_id)
+        job = Job(job_id, sys.intern(kind), params, created, created, revision=ceiling, request_id=request_id)
         return KeptJob(sequence, job, key, 0)
     finished = _time(finished_at)
     job = Job(
         job_id,
-        kind,
+        sys.intern(kind),
         params,
         created,
         finished,

@@ -196,9 +196,12 @@ class LocalEngine:
         self._stop(run, Failure(models.TIMED_OUT, message, retryable=True), self._limits.stop_seconds)
 
     def _stop(self, run: _Run, verdict: Outcome, seconds: float) -> asyncio.Task[None]:
-        """The task that stops a run and ends its job; the first verdict holds, and the least patience."""
+        """The task that stops a run and ends its job; the first verdict holds, and the least patience.
+
+        Where the run is settling already, it has ended by its own.
+        """
         if run.stop is None:
-            run.verdict = verdict if run.verdict is None else run.verdict
+            run.verdict = verdict
             run.stop = asyncio.get_running_loop().create_task(
                 self._stopped(run), name=f"stop-{run.job.job_id}"
             )

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from kameo_async import __version__
 from kameo_async.clock import Clock, SystemClock
+from kameo_async.jobs.journal import Journal
 from kameo_async.jobs.kind import Kind
 from kameo_async.jobs.service import JobLimits, JobService
 from kameo_async.kameo.config import KameoConfig
@@ -42,8 +43,12 @@ def create_app(
     read_config: ReadConfig = kameo_config,
     clock: Clock | None = None,
     kinds: Sequence[Kind] | None = None,
+    state: Path | None = None,
 ) -> web.Application:
-    """The service as an aiohttp application. `kinds` replaces all kinds, `read_config` the Kameo settings."""
+    """The service as an aiohttp application, whose jobs survive a restart in the file `state`.
+
+    `kinds` replaces all kinds, `read_config` the Kameo settings.
+    """
     clock = clock or SystemClock()
     metrics = Metrics()
     if kinds is None:
@@ -55,12 +60,16 @@ def create_app(
         version=__version__,
         engine="in-process",
         mode=mode,
+        is_durable=state is not None,
         static=static_folder(),
         max_websockets=settings.max_websockets,
     )
     app[METRICS] = metrics
     app[SOCKETS] = Sockets(settings.max_websockets)
-    app[JOBS] = JobService(kinds, _limits(settings), clock)
+    journal = None if state is None else Journal.open(state, clock)
+    app[JOBS] = JobService(kinds, _limits(settings), clock, journal)
+    if journal is not None:
+        app.cleanup_ctx.append(lambda _: _entered(journal))
     app.cleanup_ctx.append(_jobs)
     app.on_shutdown.append(_close_sockets)
     add_routes(app, app[CONFIG], app[ACCESS], access_config)
@@ -78,6 +87,11 @@ def static_folder() -> Path:
     """The page: inside the package where it was installed, beside it in a checkout."""
     inside = Path(__file__).parent / "static"
     return inside if inside.is_dir() else Path(__file__).parent.parent / "static"
+
+
+async def _entered(journal: Journal) -> AsyncIterator[None]:
+    async with journal:
+        yield
 
 
 async def _jobs(app: web.Application) -> AsyncIterator[None]:

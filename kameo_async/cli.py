@@ -138,14 +138,14 @@ def main() -> None:
 
 
 def _or_one_line(command: Callable[[], None]) -> None:
-    from kameo_async.jobs.errors import InvalidKindError
+    from kameo_async.jobs.errors import InvalidKindError, JournalError
     from kameo_async.settings import SettingsError
 
     try:
         command()
     except BrokenPipeError:
         _leave_closed_pipe()
-    except (SettingsError, InvalidKindError, OSError) as error:
+    except (SettingsError, InvalidKindError, JournalError, OSError) as error:
         click.echo(f"kameo-async: {error}", err=True)
         raise SystemExit(FAILED) from None
     except click.Abort:

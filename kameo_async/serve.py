@@ -15,7 +15,7 @@ from kameo_async.clock import SystemClock
 from kameo_async.kameo.config import KameoConfig
 from kameo_async.sandbox.options import SandboxOptions
 from kameo_async.sandbox.server import RunningSandbox, running_sandbox
-from kameo_async.settings import KameoSettings, Mode, ServiceSettings, load
+from kameo_async.settings import KameoSettings, Mode, ServiceSettings, load, state_file
 from kameo_async.web.keys import JOBS, SOCKETS
 
 log = structlog.get_logger()
@@ -35,7 +35,8 @@ async def _serve(settings: ServiceSettings, sandbox: SandboxOptions | None) -> b
     """Gives whether a kind would not stop, and would keep the loop from ending."""
     async with AsyncExitStack() as stack:
         mode, read_config = await _upstream(settings, sandbox, stack)
-        app = create_app(settings, mode=mode, read_config=read_config)
+        state = state_file(settings, mode)
+        app = create_app(settings, mode=mode, read_config=read_config, state=state)
         runner = web.AppRunner(
             app,
             access_log=None,

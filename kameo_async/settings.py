@@ -83,13 +83,17 @@ def _read_secret(name: str, path: Path) -> str:
 
 
 def _words(value: object) -> object:
-    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+    return (
+        tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+    )
 
 
 def _origin(value: str) -> str:
     url = urlsplit(value)
     if url.scheme not in ("http", "https") or not url.hostname or value != f"{url.scheme}://{url.netloc}":
-        raise ValueError(f"{value!r} is not an origin such as https://loans.example (no path, no slash, no *)")
+        raise ValueError(
+            f"{value!r} is not an origin such as https://loans.example (no path, no slash, no *)"
+        )
     if "@" in url.netloc or "*" in url.netloc:
         raise ValueError(f"{value!r} is not an origin such as https://loans.example")
     return value.lower()
@@ -103,7 +107,13 @@ def _host(value: str) -> str:
 
 def _http_url(value: str) -> str:
     url = urlsplit(value)
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or "@" in url.netloc:
+    if (
+        url.scheme not in ("http", "https")
+        or not url.hostname
+        or url.query
+        or url.fragment
+        or "@" in url.netloc
+    ):
         raise ValueError("must be an http or https address without user, query or fragment")
     return value.rstrip("/")
 
@@ -189,11 +199,18 @@ class ServiceSettings(_Settings):
         268_435_456, ge=0, description="bytes of finished jobs kept; past it the oldest expire early"
     )
     max_websockets: int = Field(10_000, ge=0, description="websockets open at once")
+    state_file: Path | None = Field(
+        None,
+        description="where jobs are kept over a restart; `none`: nowhere; unset: a file for each mode in "
+        "`$XDG_STATE_HOME/kameo-async` or `~/.local/state/kameo-async`",
+    )
     shutdown_grace_seconds: float = Field(10, ge=0, description="what running jobs get at a shutdown")
     log_format: Literal["console", "json"] | None = Field(
         None, description="`console` or `json`; unset: `console` on a terminal, else `json`"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least level logged")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the least level logged"
+    )
 
     @field_validator("log_level", "log_format", "environment", mode="before")
     @classmethod
@@ -224,6 +241,14 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def state_file(settings: ServiceSettings, mode: Mode) -> Path | None:
+    """The file that jobs survive a restart in, one for each mode; None where they shall not."""
+    if settings.state_file is not None:
+        return None if str(settings.state_file) == "none" else settings.state_file
+    folder = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(folder) / "kameo-async" / f"{mode}.sqlite3"
 
 
 S = TypeVar("S", bound=_Settings)

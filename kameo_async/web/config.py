@@ -21,5 +21,6 @@ class WebConfig:
     version: str
     engine: str
     mode: str
+    is_durable: bool
     static: Path
     max_websockets: int = 10_000

@@ -20,6 +20,7 @@ async def health(request: web.Request) -> web.Response:
         "version": config.version,
         "engine": config.engine,
         "mode": config.mode,
+        "durable": config.is_durable,
         "active_jobs": request.app[JOBS].active_jobs,
         "websocket_connections": len(request.app[SOCKETS]),
     }

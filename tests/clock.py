@@ -26,6 +26,11 @@ class FakeClock:
         self._timers: list[tuple[float, int, _Timer]] = []
         self._order = itertools.count()
 
+    @property
+    def timers(self) -> int:
+        """How many timers wait to fire."""
+        return sum(timer.callback is not None for _, _, timer in self._timers)
+
     def now(self) -> datetime:
         return self._now
 

@@ -23,6 +23,24 @@ from tests.clock import FakeClock, idle
 from tests.engine_suite.conftest import Start
 from tests.engine_suite.puppet import Puppet, ended, in_time, started
 
+
+async def test_a_job_that_has_ended_leaves_no_timer(start: Start, puppet: Puppet, clock: FakeClock) -> None:
+    """Neither for its time limit, nor for its stop, nor for its reports; the reaper's stays."""
+    service = await start(puppet)
+    puppet["b"].is_stubborn = True
+    jobs = [await started(service, puppet, name) for name in "abc"]
+    await puppet["a"].report(1)
+    puppet["a"].finish()
+    cancel = asyncio.ensure_future(service.cancel(jobs[1].job_id))
+    await clock.advance(5)
+    await in_time(cancel)
+    await in_time(service.cancel(jobs[2].job_id))
+    await ended(service, jobs[0])
+    puppet["b"].finish()  # also what was abandoned ends some day
+    await idle()
+    assert clock.timers == 1
+
+
 UUID4 = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
 

@@ -1,0 +1,126 @@
+"""What a teaser says of the collateral, where it says it beyond doubt.
+
+Kameo's lines are Swedish, Norwegian or Danish, such as "#4711 | Fastigheterna är värderade till totalt SEK
+31 000 000". A value is read only where it stands right after the words of a valuation, because a guess
+would be worse than none. It is null where the value is approximate, a bound, a range, a hope for later or
+a thing of the past, where other amounts stand beside it, and where the currency is missing or another.
+"""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from functools import lru_cache
+
+_FOUR_PLACES = Decimal("0.0001")
+_LEAST = 100_000  # less is no property: a scale is missing, as in "värderad till SEK 31"
+_MOST_FRACTION = 2  # more is a misreading: nobody lends twice the value
+_LONGEST = 500
+
+_VALUED = re.compile(
+    r"""\b(?:
+        (?:värdera(?:d|t|de|ts|des)|verdsatt|vurder(?:et|t|ede)|taksert|værdisat(?:te)?)[ ]till?
+      | (?:marknadsvärdet?|markedsverdien?|markedsværdien?)[ ](?:på|om|är|er|uppgår[ ]till|utgjør|udgør)
+    )
+    (?:[ ](?:totalt|sammanlagt|tillsammans|samlet|sammenlagt|tilsammen|i[ ]alt))?[ ]""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+# Not, not any more, not yet, perhaps, about, each: whole words, or the first six letters of longer ones.
+_DOUBTS = frozenset(
+    word
+    for line in (
+        "inte ej icke ikke aldrig aldri utan uten uden",
+        "var tidiga tidlig förr før",
+        "efter etter när når färdig ferdig færdig kommer komman framti fremti planer planla skulle kan kunne",
+        "förvän forven beräkn beregn prelim forelø uppska anslå anslås anslag estime",
+        "ca cirka circa omkrin ungefä omtren eller varder respek hver hvert",
+    )
+    for word in line.split()
+)
+_WORD = re.compile(r"[^\W\d_]+")
+
+_MONEY = re.compile(
+    r"""(?=[\dMSNDK])(?:\b(?P<before>M?(?:SEK|NOK|DKK)|kr\.?)[ ]?)?
+    (?<![\d.,])(?:(?P<grouped>\d{1,3}(?P<gap>[ .])\d{3}(?:(?P=gap)\d{3})*)|(?P<plain>\d{1,15}))
+    (?P<decimals>,\d{1,2}|\.\d{1,2})?(?![ .,:']?\d)
+    (?:[ ]?(?P<scale>miljoner|millioner|miljon|million|mill\.?|milj\.?|mio\.?|mkr|tkr)(?!\w))?
+    (?:[ ]?(?P<after>M?(?:SEK|NOK|DKK)|kronor|kroner|kr\.?)(?!\w))?""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+# A range, a share, a price for each of something, or more to come.
+_NOT_ALL = re.compile(
+    r"""[ ]?[-\u2013\u2014/+%\u00b1\u00d7] | [ ](?:per|pr|till?|upp|opp|op)\b
+    | [ ](?:och|og|samt)[ ](?:\w{1,3}[ ])?\d""",
+    re.VERBOSE | re.IGNORECASE,
+)
+
+_CURRENCIES = {
+    "kr": None,
+    "kr.": None,
+    "mkr": None,
+    "tkr": None,
+    "kronor": ("SEK",),
+    "kroner": ("NOK", "DKK"),
+}
+
+
+@lru_cache(4096)
+def collateral_value(teaser: str | None, currency: str | None, amount: Decimal | int) -> Decimal | None:
+    """The value of what secures the loan, in whole units of its currency; null when unsure.
+
+    `amount` is the loan's own, which the teaser may mention too.
+    """
+    if teaser is None or currency is None or len(teaser) > _LONGEST:
+        return None
+    text = teaser.replace("\u00a0", " ").replace("\u202f", " ")
+    found = _VALUED.search(text)
+    if found is None or _is_doubtful(text):
+        return None
+    money = _MONEY.match(text, found.end())
+    value = None if money is None else _value(money, currency)
+    if money is None or value is None or _NOT_ALL.match(text, money.end()):
+        return None
+    if any(other not in (value, amount) for other in _amounts(text, currency)):
+        return None
+    return value if value >= _LEAST and value * _MOST_FRACTION >= amount else None
+
+
+def loan_to_value(amount: Decimal | int, value: Decimal | None) -> Decimal | None:
+    """`amount / value` to four places; null without a value."""
+    return None if value is None else (amount / value).quantize(_FOUR_PLACES)
+
+
+def _is_doubtful(text: str) -> bool:
+    return not _DOUBTS.isdisjoint(word[:6] for word in _WORD.findall(text.lower()))
+
+
+def _amounts(text: str, currency: str) -> Iterator[Decimal | None]:
+    """Every amount of money in the text; null for one that cannot be read for sure."""
+    for money in _MONEY.finditer(text):
+        if money["before"] or money["after"] or money["scale"]:
+            yield _value(money, currency)
+
+
+def _value(money: re.Match[str], currency: str) -> Decimal | None:
+    words = [word for word in (money["before"], money["after"]) if word]
+    scale = (money["scale"] or "").lower().rstrip(".")
+    marks = [*words, *([scale] if scale in _CURRENCIES else [])]
+    if not marks or not all(_fits(mark, currency) for mark in marks):
+        return None
+    millions = sum(word.upper() in ("MSEK", "MNOK", "MDKK") for word in words) + bool(scale)
+    if millions > 1 or (millions and money["grouped"]):  # "1.500 mio": thousands or decimals?
+        return None
+    number = (money["grouped"] or money["plain"]).replace(money["gap"] or " ", "")
+    decimals = (money["decimals"] or "").replace(",", ".")
+    if money["gap"] == "." and money["decimals"] and money["decimals"].startswith("."):
+        return None
+    factor = 1000 if scale == "tkr" else 1_000_000 if millions else 1
+    value = Decimal(number + decimals) * factor
+    return value.quantize(Decimal(1)) if value == value.to_integral_value() else None
+
+
+def _fits(mark: str, currency: str) -> bool:
+    """Whether a word for money can mean the loan's currency; "kr" can mean each of the three."""
+    known = _CURRENCIES.get(mark.lower(), (mark.upper().removeprefix("M"),))
+    return known is None or currency in known

@@ -163,8 +163,8 @@ class Journal:
         try:
             connection = self._file.connection
             return journal_rows.read(connection), journal_rows.last_sequence(connection)
-        except sqlite3.Error as error:  # damage that the check had no time to find
-            self._file.replace_if_damaged(error, now)
+        except (sqlite3.Error, TypeError, ValueError) as error:  # damage that the check did not find
+            self._file.replace(error, now)
             return [], 0
 
     def _commit(self, batch: list[Write]) -> None:

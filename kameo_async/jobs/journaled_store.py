@@ -66,8 +66,10 @@ class JournaledJobStore(MemoryJobStore):
 
     async def __aexit__(self, *_: object) -> None:
         """Ends that could not be written are given up: the next start finds those jobs lost."""
-        for end in self._ending.values():
-            end.shown.cancel()
+        given_up = [end.shown for end in self._ending.values()]
+        for shown in given_up:
+            shown.cancel()
+        await asyncio.gather(*given_up, return_exceptions=True)
 
     async def add(self, job: Job, key: str | None = None) -> tuple[Job, bool]:
         async with self._lock:

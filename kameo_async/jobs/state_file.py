@@ -60,9 +60,9 @@ class StateFile:
             raise
         return cls(path, migrations, connection, lock)
 
-    def replace_if_damaged(self, error: Exception, now: datetime) -> None:
-        """Sets the file aside and begins an empty one where `error` tells of damage, else raises it."""
-        if not _is_damage(error):
+    def replace(self, error: Exception, now: datetime) -> None:
+        """Sets the file aside and begins an empty one, where `error` tells of damage; else raises it."""
+        if isinstance(error, sqlite3.Error) and not _is_damage(error):
             raise error
         self.connection.close()
         _set_aside(self.path, now, error)

@@ -1,6 +1,7 @@
 """How reports become revisions."""
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -99,6 +100,20 @@ async def test_reports_come_from_threads_too(start: Start) -> None:
     assert len(revisions.seen) < 20
     done = [seen.progress.done for seen in revisions.seen if seen.progress]
     assert done == sorted(done)
+
+
+async def test_a_report_from_a_thread_right_before_the_end_is_kept(start: Start) -> None:
+    """Though the loop had no step in which to hear of it."""
+
+    class Blocking(Puppet):
+        async def run(self, params: Any, report: Any) -> Any:
+            thread = threading.Thread(target=report.from_thread, args=(5,))
+            thread.start()
+            thread.join()
+            return self.Result(text="done")
+
+    service = await start(Blocking())
+    assert (await ended(service, await service.submit("puppet"))).progress.done == 5
 
 
 async def test_a_thread_that_outlives_its_job_reports_into_the_void(start: Start, puppet: Puppet) -> None:

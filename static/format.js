@@ -35,6 +35,7 @@ export function formats(language) {
   const day = time({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
   const hour = time({ hour: "2-digit", minute: "2-digit" });
   const date = time({ dateStyle: "short" });
+  const listing = new Intl.ListFormat(locale);
   const far = new Intl.RelativeTimeFormat(locale, { style: "short", numeric: "always" });
 
   const relative = (iso, now) => {
@@ -56,6 +57,8 @@ export function formats(language) {
     filled: (value) => shown(value, (n) => percent.format(Math.floor(n * 100 + 1e-9) / 100)),
     /** @param {number | null | undefined} value @param {string | null} [currency] */
     money: (value, currency) => shown(value, (n) => [plain.format(n), currency].filter(Boolean).join("\u00a0")),
+    /** `Sverige och Danmark`. @param {string[]} words */
+    list: (words) => listing.format(words),
     /** In millions, three digits: `412`, `3,25`. @param {number} value */
     millions: (value) => short.format(value / 1e6),
     /** @param {string | null | undefined} iso */

@@ -31,10 +31,6 @@ export function translator(language) {
   };
 }
 
-/** @param {string} key
- * @returns {boolean} whether there are words for it */
-export const hasWords = (key) => key in sv;
-
 /** Fills every element with `data-t` (text) and `data-t-label` (accessible name) below `root`.
  * @param {Document} root
  * @param {Language} language */

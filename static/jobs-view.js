@@ -39,6 +39,9 @@ export function createJobs(actions) {
     const named = { kind: name, time: f.hour(job.created_at) };
     setAttribute(row, "data-status", job.status);
     row.classList.toggle("here", connection.jobId === job.job_id);
+    for (const [cell, key] of [[progress, "job_progress"], [age, "job_age"], [left, "job_left"]]) {
+      setAttribute(cell, "data-label", t(key));
+    }
     setText(kind, name);
     setText(status.firstElementChild, t(`status_${job.status}`));
     setText(progress, shortProgress(job));

@@ -68,7 +68,8 @@ export function risksOf(loans) {
  * @param {readonly Record<string, any>[]} loans
  * @param {Size} size
  * @returns {{panels: {currency: string, x: number, width: number}[], points: {x: number, y: number, width: number,
- *   height: number, risk: string, currency: string, sum: number, count: number}[], risks: Tick[]}} */
+ *   height: number, risk: string, currency: string, sum: number, count: number}[],
+ *   risks: {at: number, value: string}[]}} */
 export function barsPlot(loans, { width, height }) {
   const byCurrency = [...grouped(loans, (loan) => loan.currency ?? "")].sort((a, b) => b[1].length - a[1].length);
   const risks = risksOf(loans);

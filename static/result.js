@@ -4,6 +4,7 @@ import { createCharts } from "./charts.js";
 import { byId, make, setAttribute, setText } from "./dom.js";
 import { filterLoans } from "./filter.js";
 import { createFilters, ENOUGH } from "./filters-view.js";
+import { kindName } from "./jobs-state.js";
 import { plainResult } from "./plain.js";
 import { sortLoans } from "./sort.js";
 import { createTable } from "./table.js";
@@ -61,17 +62,18 @@ export function createResult({ sort, filter }) {
     byId("table").hidden = view.shown.length === 0;
     setText(byId("since"), changesText(changes, t, f));
     byId("since").hidden = byId("since").textContent === "";
-    const countries = (job.params?.countries ?? state.asked).map((code) => t(code)).join(", ");
+    const countries = f.list((job.params?.countries ?? state.asked).map((code) => t(code)));
     const nothing = loans.length ? t("none_match") : t("no_loans_hint", { countries });
     setText(byId("empty"), nothing);
     byId("empty").hidden = view.shown.length > 0;
   }
 
-  function updateHead(loans, { job, t, f }) {
+  function updateHead(loans, { job, t, f, kindOf }) {
     const pages = job.data?.pages;
     const count = loans && (loans.length ? t("loans", { n: f.whole(loans.length), count: loans.length }) : t("no_loans"));
-    setText(byId("result-title"), count ?? t("result"));
-    const facts = [t("fetched_at", { time: f.moment(job.finished_at) })];
+    setText(byId("result-title"), count || kindName(job, t, kindOf(job.kind)));
+    const time = f.moment(job.finished_at);
+    const facts = [loans ? t("fetched_at", { time }) : time];
     if (loans && pages) facts.unshift(t("pages", { n: pages }));
     setText(byId("result-note"), facts.join(", "));
     setText(byId("warnings-title"), t("warnings", { n: job.data?.warnings?.length ?? 0 }));
@@ -88,6 +90,7 @@ export function createResult({ sort, filter }) {
       byId(id).hidden = id !== "json" && !tabular;
     }
     const warnings = job.data?.warnings ?? [];
+    byId("downloads").hidden = job.data?.loans?.length === 0;
     byId("warnings").hidden = warnings.length === 0;
     byId("warnings-list").replaceChildren(...warnings.map((warning) => make("li", warning)));
     const loans = Array.isArray(job.data?.loans);

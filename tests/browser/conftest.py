@@ -9,7 +9,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from pytest_asyncio import is_async_test
 
 from tests.browser.plugin import plugin
-from tests.browser.processes import Sandbox, Service
+from tests.browser.processes import Service, sandbox
 from tests.browser.reader import CHROMIUM, CHROMIUM_ARGS, open_page
 
 HERE = Path(__file__).parent
@@ -33,12 +33,12 @@ async def browser() -> AsyncIterator[Browser]:
         await chromium.close()
 
 
-@pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
     """A service on a sandbox that answers at once: 80 loans on 7 pages."""
-    folder = tmp_path_factory.mktemp("service")
-    with Sandbox(folder) as sandbox, Service(folder, env=sandbox.settings) as running:
-        yield running
+    async with sandbox() as settings:
+        with Service(tmp_path_factory.mktemp("service"), env=settings) as running:
+            yield running
 
 
 @pytest.fixture(scope="session")
@@ -48,28 +48,28 @@ def test_mode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield running
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def silence() -> AsyncIterator[dict[str, str]]:
+    """The settings of a sandbox whose listing never answers."""
+    async with sandbox("hang") as settings:
+        yield {**settings, "KAMEO_READ_TIMEOUT": "300", "KAMEO_ASYNC_SHUTDOWN_GRACE_SECONDS": "0"}
+
+
 @pytest.fixture(scope="session")
-def hanging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service on a sandbox whose listing never answers: its jobs run until they are cancelled."""
-    folder = tmp_path_factory.mktemp("hanging")
-    env = {"KAMEO_READ_TIMEOUT": "300", "KAMEO_ASYNC_SHUTDOWN_GRACE_SECONDS": "0"}
-    with (
-        Sandbox(folder, "--fault", "hang") as sandbox,
-        Service(folder, env={**sandbox.settings, **env}) as running,
-    ):
+def hanging(tmp_path_factory: pytest.TempPathFactory, silence: dict[str, str]) -> Iterator[Service]:
+    """A service whose jobs run until they are cancelled."""
+    with Service(tmp_path_factory.mktemp("hanging"), env=silence) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
-def watchable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def watchable(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
     """A service whose pages come one after another, slowly enough to be seen, with a kind from elsewhere."""
     folder = tmp_path_factory.mktemp("watchable")
     env = {"KAMEO_MAX_CONCURRENCY": "1", "PYTHONPATH": str(plugin(folder))}
-    with (
-        Sandbox(folder, "--latency", "0.25") as sandbox,
-        Service(folder, env={**sandbox.settings, **env}) as running,
-    ):
-        yield running
+    async with sandbox(latency=0.2) as settings:
+        with Service(folder, env={**settings, **env}) as running:
+            yield running
 
 
 @pytest_asyncio.fixture(loop_scope="session")

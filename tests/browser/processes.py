@@ -1,21 +1,25 @@
-"""The service and the sandbox as processes, as a user starts them."""
+"""The service as a process, as a user starts it, and the sandbox that it fetches from."""
 
 import os
 import re
 import selectors
-import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+from kameo_async.clock import SystemClock
+from kameo_async.sandbox.options import SandboxOptions, parse_fault
+from kameo_async.sandbox.server import running_sandbox
 
 START_SECONDS = 20.0
-RATE_LIMIT = "6000"
+RATE_LIMIT = 6000
 
 
 def free_port() -> int:
@@ -25,15 +29,20 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class _Process:
-    """`python -m kameo_async …` in an empty folder, with nothing of the user's own settings."""
+class Service:
+    """`python -m kameo_async serve` in an empty folder, with nothing of the user's own settings.
 
-    def __init__(self, folder: Path, arguments: list[str], env: Mapping[str, str]) -> None:
+    `url` is where its page is, the same after a restart.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+        port = str(free_port())
+        self.url = f"http://127.0.0.1:{port}/"
         self._folder = folder
-        self._command = [sys.executable, "-m", "kameo_async", *arguments]
+        self._command = [sys.executable, "-m", "kameo_async", "serve", "--port", port, *arguments]
         homes = {name: str(folder) for name in ("HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")}
         own = {"PATH": os.environ["PATH"], "KAMEO_ASYNC_STATE_FILE": "none", "PYTHONUNBUFFERED": "1", **homes}
-        self._env = {**own, **env}
+        self._env = {**own, **(env or {})}
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -42,7 +51,7 @@ class _Process:
                 self._command, cwd=self._folder, env=self._env, stdout=subprocess.PIPE, stderr=log, text=True
             )
         try:
-            self._ready()
+            self._read_until(r"ready: open \S+\n")
         except BaseException:
             self.kill()
             raise
@@ -69,9 +78,6 @@ class _Process:
             if process.stdout:
                 process.stdout.close()
 
-    def _ready(self) -> None:
-        raise NotImplementedError
-
     def _read_until(self, pattern: str) -> str:
         """What it printed until `pattern` was in it. Raises AssertionError when it ends or takes too long."""
         assert self._process is not None
@@ -97,27 +103,10 @@ class _Process:
         self.kill()
 
 
-class Service(_Process):
-    """`kameo-async serve`; `url` is where its page is, the same after a restart."""
-
-    def __init__(self, folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
-        port = free_port()
-        super().__init__(folder, ["serve", "--port", str(port), *arguments], env or {})
-        self.url = f"http://127.0.0.1:{port}/"
-
-    def _ready(self) -> None:
-        self._read_until(r"ready: open \S+\n")
-
-
-class Sandbox(_Process):
-    """`kameo-async sandbox`, without a rate limit that tests would meet; `settings` are those that use it."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        super().__init__(folder, ["sandbox", "--latency", "0", "--rate-limit", RATE_LIMIT, *arguments], {})
-        self.settings: dict[str, str] = {}
-
-    def _ready(self) -> None:
-        text = self._read_until(r"export KAMEO_TOTP_SECRET=.*\n")
-        words = shlex.split(text)
-        self.settings = dict(word.split("=", 1) for word in words if word.startswith("KAMEO_"))
-        self.settings["KAMEO_REQUESTS_PER_MINUTE"] = RATE_LIMIT
+@asynccontextmanager
+async def sandbox(*faults: str, latency: float = 0, **options: Any) -> AsyncIterator[dict[str, str]]:
+    """An imitation of Kameo on the tests' own loop, never too busy; gives the settings that use it."""
+    orders = tuple(map(parse_fault, faults))
+    all_options = SandboxOptions(faults=orders, latency=(latency, latency), rate_limit=RATE_LIMIT, **options)
+    async with running_sandbox(all_options, SystemClock()) as running:
+        yield {**running.settings(), "KAMEO_REQUESTS_PER_MINUTE": str(RATE_LIMIT)}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.processes import Sandbox, Service
+from tests.browser.processes import Service, sandbox
 from tests.browser.proxy import running_proxy
 from tests.browser.reader import cancel, fetch, job_id_of, start, submit
 
@@ -27,24 +27,20 @@ async def test_missing_settings_are_named(page: Page, tmp_path: Path) -> None:
 
 async def test_maintenance_at_kameo_is_called_that(page: Page, tmp_path: Path) -> None:
     """The alert says that Kameo has maintenance, and to wait."""
-    with (
-        Sandbox(tmp_path, "--fault", "maintenance") as sandbox,
-        Service(tmp_path, env=sandbox.settings) as service,
-    ):
-        await start(page, service.url)
-        await expect(page.get_by_role("alert").get_by_role("heading")).to_have_text(
-            "Kameo har underhåll", timeout=40_000
-        )
+    async with sandbox("maintenance") as settings:
+        with Service(tmp_path, env=settings) as service:
+            await start(page, service.url)
+            await expect(page.get_by_role("alert").get_by_role("heading")).to_have_text(
+                "Kameo har underhåll", timeout=40_000
+            )
 
 
 async def test_a_wrong_password_is_told(page: Page, tmp_path: Path) -> None:
     """The alert says that Kameo let nobody in, and how to try the settings."""
-    with (
-        Sandbox(tmp_path) as sandbox,
-        Service(tmp_path, env={**sandbox.settings, "KAMEO_PASSWORD": "wrong"}) as service,
-    ):
-        await start(page, service.url)
-        await expect(page.get_by_role("alert")).to_contain_text("kameo-async check")
+    async with sandbox() as settings:
+        with Service(tmp_path, env={**settings, "KAMEO_PASSWORD": "wrong"}) as service:
+            await start(page, service.url)
+            await expect(page.get_by_role("alert")).to_contain_text("kameo-async check")
 
 
 async def test_after_five_minutes_it_stops_following(page: Page, hanging: Service) -> None:
@@ -98,12 +94,11 @@ async def test_a_lost_connection_is_told_and_found_again(page: Page, hanging: Se
         await expect(page.get_by_role("status").first).to_have_text("Avbrutet.")
 
 
-async def test_a_service_that_restarts_is_waited_for_and_told(page: Page, tmp_path: Path) -> None:
+async def test_a_service_that_restarts_is_waited_for_and_told(
+    page: Page, tmp_path: Path, silence: dict[str, str]
+) -> None:
     """Killed in the middle of a job, up again: the job is gone, and the page says why."""
-    with (
-        Sandbox(tmp_path, "--fault", "hang") as sandbox,
-        Service(tmp_path, env=sandbox.settings) as service,
-    ):
+    with Service(tmp_path, env=silence) as service:
         await start(page, service.url)
         await expect(page.get_by_role("status").first).to_have_text("Hämtar lånen …")
         service.kill()
@@ -115,13 +110,11 @@ async def test_a_service_that_restarts_is_waited_for_and_told(page: Page, tmp_pa
         await expect(page.get_by_role("status").first).to_have_text("Hämtar lånen …")
 
 
-async def test_a_service_that_stops_tells_what_became_of_the_job(page: Page, tmp_path: Path) -> None:
+async def test_a_service_that_stops_tells_what_became_of_the_job(
+    page: Page, tmp_path: Path, silence: dict[str, str]
+) -> None:
     """SIGTERM ends the job as cancelled by the shutdown, and the page can still tell."""
-    env = {"KAMEO_ASYNC_SHUTDOWN_GRACE_SECONDS": "0"}
-    with (
-        Sandbox(tmp_path, "--fault", "hang") as sandbox,
-        Service(tmp_path, env={**sandbox.settings, **env}) as service,
-    ):
+    with Service(tmp_path, env=silence) as service:
         await start(page, service.url)
         await expect(page.get_by_role("status").first).to_have_text("Hämtar lånen …")
         service.stop()

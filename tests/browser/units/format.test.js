@@ -37,4 +37,6 @@ test("relative times are short: om 3 tim", () => {
   equal(plain(sv.relative("2026-01-31T11:58:00Z", NOW)), "för 2 min sen");
 });
 
+test("lists read as one says them", () => equal([sv.list(["Sverige", "Danmark"]), en.list(["Sweden"])], ["Sverige och Danmark", "Sweden"]));
+
 test("millions have three digits", () => equal([sv.millions(412_345_678), plain(sv.millions(3_249_000))], ["412", "3,25"]));

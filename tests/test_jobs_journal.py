@@ -263,9 +263,12 @@ async def test_a_full_disk_refuses_submits_and_nothing_else(machine: Machine) ->
             assert not service.is_ready
             machine.puppet["a"].finish()
             await idle()
-            assert (await service.get(kept.job_id)).status == "running"
-            with pytest.raises(UnavailableError):
-                await in_time(service.cancel(other.job_id))
+            ending = await service.get(kept.job_id)
+            assert ending.status == "running"
+            for job in (kept, other):
+                with pytest.raises(UnavailableError):
+                    await in_time(service.cancel(job.job_id))
+            assert await service.get(kept.job_id) is ending
             await machine.clock.advance(1)
             await asyncio.sleep(0.01)
             assert (await service.list()).total == 2
@@ -448,14 +451,14 @@ async def test_the_first_version_opens_from_an_empty_file(machine: Machine) -> N
 
 
 def test_the_check_at_the_start_is_broken_off_in_time(tmp_path: Path) -> None:
-    """A large file does not hold the start up, though damage at its end may be overlooked then."""
+    """A large file does not hold the start up, though damage in its last row may be overlooked then."""
     path, now = tmp_path / "large.sqlite3", datetime.now(UTC)
     numbers = "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) SELECT i, hex(i) FROM n"
-    schema = ["CREATE TABLE t (a, b)", f"INSERT INTO t {numbers}"]
+    schema = [f"CREATE TABLE t (a, b); INSERT INTO t {numbers}; INSERT INTO t VALUES (NULL, NULL)"]
     StateFile.open(path, schema, now).close()
-    with path.open("r+b") as file:
-        file.seek(-8192, 2)
-        file.write(b"\xff" * 4096)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA writable_schema = 1")
+        connection.execute("UPDATE sqlite_schema SET sql = 'CREATE TABLE t (a, b NOT NULL)'")
     for check_seconds, asides in ((0, 0), (60, 1)):
         StateFile.open(path, schema, now, check_seconds).close()
         assert len(list(tmp_path.glob("*.broken-*"))) == asides

@@ -241,22 +241,27 @@ async def test_a_key_whose_old_job_came_back_belongs_to_the_new_one(machine: Mac
     async with machine.life(ttl_seconds=10_000) as service:
         machine.puppet["a"].finish()
         old = await ended(service, await service.submit("puppet", key="k"))
+        await machine.clock.advance(100)
     with closing(sqlite3.connect(machine.path)) as connection, connection:
         columns = "kind, params, idempotency_key, created_at, ceiling"
         connection.execute(f"INSERT INTO jobs (job_id, {columns}) SELECT 'new', {columns} FROM jobs")
     async with machine.life(ttl_seconds=10_000, reap_interval_seconds=1) as service:
         assert (await service.submit("puppet", key="k")).job_id == "new"
-        await machine.clock.advance(10_000)
+        await machine.clock.advance(9950)
         with pytest.raises(JobNotFoundError):
             await service.get(old.job_id)
+        assert (await service.submit("puppet", key="k")).job_id == "new"
 
 
 async def test_a_full_disk_refuses_submits_and_nothing_else(machine: Machine) -> None:
     """One log line; reads go on; ends are held back, cancels refused; all is well once there is room."""
-    async with machine.life(max_running=2) as service:
+    async with machine.life(max_running=2, max_pending=2) as service:
         kept = await started(service, machine.puppet, "a")
         other = await started(service, machine.puppet, "b")
         with capture_logs() as logs, full_disk(machine.path):
+            racing = [service.submit("puppet", {"name": "c"}, key="k") for _ in range(2)]
+            answers = await in_time(asyncio.gather(*racing, return_exceptions=True))
+            assert [type(answer) for answer in answers] == [UnavailableError] * 2
             for _ in range(5):
                 with pytest.raises(UnavailableError):
                     await in_time(service.submit("puppet", {"name": "c"}, key="k"))
@@ -271,6 +276,8 @@ async def test_a_full_disk_refuses_submits_and_nothing_else(machine: Machine) ->
             assert await service.get(kept.job_id) is ending
             await machine.clock.advance(1)
             await asyncio.sleep(0.01)
+            with pytest.raises(UnavailableError):
+                await in_time(service.submit("puppet", {"name": "c"}, key="k"))
             assert (await service.list()).total == 2
             assert not service.is_ready
         with capture_logs() as later:
@@ -279,6 +286,7 @@ async def test_a_full_disk_refuses_submits_and_nothing_else(machine: Machine) ->
             assert (await in_time(service.cancel(other.job_id))).status == "cancelled"
             assert (await service.submit("puppet", {"name": "c"}, key="k")).status == "pending"
         assert [service.is_ready] == [True]
+        assert len(machine.rows()) == 3
         assert [line["event"] for line in logs].count("journal.failed") == 1
         assert [line["event"] for line in later].count("journal.recovered") == 1
 
@@ -393,6 +401,16 @@ async def test_a_broken_file_is_set_aside_and_its_name_told(machine: Machine, da
     assert asides == dict(zip(told, broken, strict=True))
 
 
+def test_a_name_that_is_taken_is_left_alone(tmp_path: Path) -> None:
+    """Files that break within one second are all kept."""
+    path, now = tmp_path / "jobs.sqlite3", datetime.now(UTC)
+    for number in range(3):
+        path.write_text(f"broken {number}")
+        StateFile.open(path, MIGRATIONS, now).close()
+    asides = [aside.read_text() for aside in tmp_path.glob("*.broken-*")]
+    assert sorted(asides) == ["broken 0", "broken 1", "broken 2"]
+
+
 @pytest.mark.parametrize("spoilt", ["status = 'odd'", "progress = '{'", "finished_at = 'noon'"])
 async def test_damage_inside_a_row_is_damage_too(machine: Machine, spoilt: str) -> None:
     """No check of the file's pages finds it; the file is set aside, and the service starts."""
@@ -443,9 +461,10 @@ def test_an_older_file_is_brought_up_to_date_step_by_step(tmp_path: Path) -> Non
 async def test_the_first_version_opens_from_an_empty_file(machine: Machine) -> None:
     """A planted file of version 0 becomes one of this version."""
     machine.path.parent.mkdir()
-    sqlite3.connect(machine.path).close()
+    machine.path.touch(0o644)
     async with machine.life() as service:
         await service.submit("puppet")
+        assert stat.S_IMODE(machine.path.stat().st_mode) == 0o600
     with closing(sqlite3.connect(machine.path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
 

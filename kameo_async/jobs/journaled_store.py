@@ -196,11 +196,7 @@ class JournaledJobStore(MemoryJobStore):
 
     def _keep_key(self, key: str, entry: Entry) -> None:
         """The newest job has it: an older one can only be back because its removal was not written."""
-        holder = self._state.keys.get(key)
-        other = self._state.entries[holder] if holder is not None else None
-        if other is not None and other.sequence > entry.sequence:
-            entry.key = None
-            return
-        if other is not None:
-            other.key = None
+        older = self._state.keys.get(key)
+        if older is not None:
+            self._state.entries[older].key = None
         self._state.keys[key] = entry.job.job_id

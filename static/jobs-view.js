@@ -69,8 +69,8 @@ export function createJobs(actions) {
     byId("jobs-more").hidden = known.length <= FEW;
     setText(byId("jobs-more"), t(all ? "jobs_fewer" : "jobs_more", { n: known.length }));
     byId("jobs-table").hidden = listed.length === 0;
-    const kept = health?.journal === false || health?.journal === "none" ? t("not_kept") : "";
-    setText(byId("jobs-hint"), online ? (listed.length ? kept : t("no_jobs")) : t("jobs_offline"));
+    const hints = [listed.length === 0 && t("no_jobs"), health?.durable === false && t("not_kept")];
+    setText(byId("jobs-hint"), online ? hints.filter(Boolean).join(" ") : t("jobs_offline"));
     byId("jobs-hint").hidden = byId("jobs-hint").textContent === "";
     if (inRow) keepFocus(focused, inRow);
   }

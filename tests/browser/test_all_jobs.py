@@ -70,6 +70,12 @@ async def test_an_expired_job_leaves_the_list(page: Page, tmp_path: Path) -> Non
         await expect(page.get_by_text("Inga jobb än.")).to_be_visible()
 
 
+async def test_jobs_that_end_with_the_service_are_told(page: Page, test_mode: Service) -> None:
+    """A reader whose service keeps no jobs over a restart knows it."""
+    await page.goto(test_mode.url)
+    await expect(page.get_by_text("Jobben finns bara så länge tjänsten är i gång.")).to_be_visible()
+
+
 async def test_the_list_lives_without_websockets(page: Page, test_mode: Service) -> None:
     """It asks every few seconds instead."""
     await page.clock.install()

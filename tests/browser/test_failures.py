@@ -110,6 +110,21 @@ async def test_a_service_that_restarts_is_waited_for_and_told(
         await expect(page.get_by_role("status").first).to_have_text("Hämtar lånen …")
 
 
+async def test_a_job_that_a_restart_cut_off_is_told(
+    page: Page, tmp_path: Path, silence: dict[str, str]
+) -> None:
+    """Where jobs outlive a restart, the page says what became of the one that was at work."""
+    env = {**silence, "KAMEO_ASYNC_STATE_FILE": str(tmp_path / "state.db")}
+    with Service(tmp_path, env=env) as service:
+        await start(page, service.url)
+        await expect(page.get_by_role("status").first).to_have_text("Hämtar lånen …")
+        service.kill()
+        await expect(page.get_by_role("status").first).to_have_text("Återansluter …")
+        service.start()
+        await expect(page.get_by_role("alert").get_by_role("heading")).to_have_text("Jobbet tappades bort")
+        await expect(page.get_by_role("button", name="Försök igen")).to_be_visible()
+
+
 async def test_a_service_that_stops_tells_what_became_of_the_job(
     page: Page, tmp_path: Path, silence: dict[str, str]
 ) -> None:

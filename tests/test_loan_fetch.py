@@ -390,7 +390,7 @@ async def test_cut_bodies_are_tried_again(fetch: Fetch, kameo: ScriptedUpstream)
     ("answer", "tries", "code", "retryable", "says"),
     [
         (answering(502, text="bad"), 5, "upstream_unavailable", True, "502"),
-        (answering(503, text="closed"), 5, "upstream_unavailable", True, "maintenance"),
+        (answering(503, text="closed"), 3, "upstream_unavailable", True, "maintenance"),
         (answering(503, {"message": "x"}), 5, "upstream_unavailable", True, "503"),
         (answering(500, {"message": "x"}), 1, "upstream_unavailable", True, "500"),
         (answering(422, {"message": "x"}), 1, "upstream_invalid", False, "422"),

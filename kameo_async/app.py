@@ -1,6 +1,7 @@
 """The composition root: makes everything, hands everybody what they need, and takes it down in reverse."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from aiohttp import web
@@ -10,11 +11,13 @@ from kameo_async.clock import Clock, SystemClock
 from kameo_async.jobs.journal import Journal
 from kameo_async.jobs.kind import Kind
 from kameo_async.jobs.service import JobLimits, JobService
+from kameo_async.kameo.archive import Archive
 from kameo_async.kameo.config import KameoConfig
 from kameo_async.kameo.errors import ConfigurationError
 from kameo_async.kinds import installed_kinds
 from kameo_async.kinds.loan_fetch import LoanFetchJobService
-from kameo_async.settings import KameoSettings, Mode, ServiceSettings, SettingsError, load
+from kameo_async.kinds.loan_history import LoanHistoryJobService
+from kameo_async.settings import KameoSettings, Mode, ServiceSettings, SettingsError, archive_file, load
 from kameo_async.web.access import Access
 from kameo_async.web.config import AccessConfig, WebConfig
 from kameo_async.web.door import door, set_headers
@@ -51,8 +54,9 @@ def create_app(
     """
     clock = clock or SystemClock()
     metrics = Metrics()
+    archive = Archive(archive_file(state, mode), clock)
     if kinds is None:
-        kinds = all_kinds(mode, read_config, clock, metrics)
+        kinds = all_kinds(mode, read_config, clock, metrics, archive)
     access_config = _access_config(settings)
     app = web.Application(middlewares=[door], client_max_size=MAX_BODY_BYTES)
     app[ACCESS] = Access(access_config)
@@ -70,6 +74,7 @@ def create_app(
     app[JOBS] = JobService(kinds, _limits(settings), clock, journal)
     if journal is not None:
         app.cleanup_ctx.append(lambda _: _entered(journal))
+    app.cleanup_ctx.append(lambda _: _entered(archive))
     app.cleanup_ctx.append(_jobs)
     app.on_shutdown.append(_close_sockets)
     add_routes(app, app[CONFIG], app[ACCESS], access_config)
@@ -77,10 +82,15 @@ def create_app(
     return app
 
 
-def all_kinds(mode: Mode, read_config: ReadConfig, clock: Clock, metrics: Metrics) -> list[Kind]:
+def all_kinds(
+    mode: Mode, read_config: ReadConfig, clock: Clock, metrics: Metrics, archive: Archive
+) -> list[Kind]:
     """The built-in kinds, then those of installed packages. Raises InvalidKindError."""
-    loan_fetch = LoanFetchJobService(read_config, clock=clock, test_mode=mode == "test", observer=metrics)
-    return [loan_fetch, *installed_kinds()]
+    is_test = mode == "test"
+    loan_fetch = LoanFetchJobService(
+        read_config, clock=clock, archive=archive, test_mode=is_test, observer=metrics
+    )
+    return [loan_fetch, LoanHistoryJobService(archive), *installed_kinds()]
 
 
 def static_folder() -> Path:
@@ -89,8 +99,8 @@ def static_folder() -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent / "static"
 
 
-async def _entered(journal: Journal) -> AsyncIterator[None]:
-    async with journal:
+async def _entered(resource: AbstractAsyncContextManager[object]) -> AsyncIterator[None]:
+    async with resource:
         yield
 
 

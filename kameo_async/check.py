@@ -7,22 +7,27 @@ import click
 from kameo_async import log
 from kameo_async.app import kameo_config
 from kameo_async.clock import SystemClock
+from kameo_async.kameo.archive import Archive
+from kameo_async.kameo.archive.codes import ArchivedSessionState
 from kameo_async.kameo.check import check
 from kameo_async.kameo.errors import KameoError
-from kameo_async.settings import ServiceSettings, load
+from kameo_async.settings import ServiceSettings, archive_file, load, state_file
 
 
 def run() -> int:
     """Gives the exit code: 0 where everything works. Raises SettingsError."""
     settings = load(ServiceSettings)
     log.configure("debug" if settings.log_level == "debug" else "critical", settings.log_format)
-    return asyncio.run(_check())
+    return asyncio.run(_check(settings))
 
 
-async def _check() -> int:
+async def _check(settings: ServiceSettings) -> int:
+    clock = SystemClock()
+    path = archive_file(state_file(settings, "live"), "live")
     try:
-        async for step, detail in check(kameo_config(), SystemClock(), _tell):
-            click.echo(f"{click.style('ok', fg='green')}      {step}: {detail}")
+        async with Archive(path, clock) as archive:
+            async for step, detail in check(kameo_config(), clock, _tell, ArchivedSessionState(archive)):
+                click.echo(f"{click.style('ok', fg='green')}      {step}: {detail}")
     except KameoError as error:
         click.echo(f"{click.style('failed', fg='red')}  {error}", err=True)
         return 1

@@ -59,11 +59,13 @@ def serve(host: str | None, port: int | None, sandbox: bool, worker: bool) -> No
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to FILE, not stdout.")
 @click.option("--sandbox", is_flag=True, help="Fetch from an imitation of Kameo.")
 @click.option("--ask", is_flag=True, help="Prompt for password and code; neither is stored.")
+@click.option("--changes", is_flag=True, help="Only what differs from last time; exit 3 when nothing does.")
 def fetch(
     format_: str | None,
     output: Path | None,
     sandbox: bool,
     ask: bool,
+    changes: bool,
     countries: str | None,
     **pages: int | None,
 ) -> None:
@@ -77,7 +79,7 @@ def fetch(
     if countries is not None:
         params["countries"] = [word.strip() for word in countries.split(",")]
     options = FetchOptions(
-        params, _format(format_, output), output, ask, _default_sandbox() if sandbox else None
+        params, _format(format_, output), output, ask, _default_sandbox() if sandbox else None, changes
     )
     raise SystemExit(run(options))
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,29 +26,35 @@ from kameo_async import export, log
 from kameo_async.app import ReadConfig, kameo_config
 from kameo_async.ask import Asker
 from kameo_async.clock import SystemClock
-from kameo_async.jobs.document import JsonNumbers, decode
+from kameo_async.jobs.document import JsonNumbers, decode, encode
 from kameo_async.jobs.errors import InvalidParamsError
 from kameo_async.jobs.models import Job, JobStatus
 from kameo_async.jobs.service import JobLimits, JobService
+from kameo_async.kameo.archive import Archive
+from kameo_async.kameo.archive.changes import Changes
 from kameo_async.kinds.loan_fetch import LoanFetchJobService
 from kameo_async.sandbox.options import SandboxOptions
 from kameo_async.sandbox.server import running_sandbox
 from kameo_async.serve import sandbox_config
-from kameo_async.settings import ServiceSettings, load
+from kameo_async.settings import Mode, ServiceSettings, archive_file, load, state_file
 
 KIND = LoanFetchJobService.kind
-FAILED = 1
+FAILED, NO_CHANGES = 1, 3
 
 
 @dataclass(frozen=True, slots=True)
 class FetchOptions:
-    """What to fetch and how to give it; `format` is table, json, csv or xlsx."""
+    """What to fetch and how to give it; `format` is table, json, csv or xlsx.
+
+    With `changes` only what differs from last time is given, as a table or JSON.
+    """
 
     params: dict[str, Any]
     format: str
     output: Path | None
     ask: bool
     sandbox: SandboxOptions | None
+    changes: bool = False
 
 
 class FetchError(Exception):
@@ -55,15 +62,22 @@ class FetchError(Exception):
 
 
 def run(options: FetchOptions) -> int:
-    """Fetches and writes the loans; gives the exit code. Raises KeyboardInterrupt, SettingsError, OSError."""
+    """Fetches and writes the loans, or what is new; gives the exit code.
+
+    Raises KeyboardInterrupt, SettingsError, OSError.
+    """
     settings = load(ServiceSettings)
     # Progress and one line at the end are what a person sees; the log only where it is asked for.
     log.configure("debug" if settings.log_level == "debug" else "critical", settings.log_format)
     try:
         if options.format == "xlsx" and options.output is None and sys.stdout.isatty():
             raise FetchError("Excel is no text: name a file with --output")  # noqa: TRY301 - one way out
+        if options.changes and options.format not in ("table", "json"):
+            raise FetchError("--changes comes as table or json")  # noqa: TRY301
         job = asyncio.run(_fetch(options, settings))
-        _write(options, _rendered(options.format, job))
+        if (content := _content(options, job)) is None:
+            return NO_CHANGES
+        _write(options, content)
     except (FetchError, InvalidParamsError) as error:
         click.echo(f"kameo-async: {error}", err=True)
         return FAILED
@@ -72,13 +86,19 @@ def run(options: FetchOptions) -> int:
 
 async def _fetch(options: FetchOptions, settings: ServiceSettings) -> Job:
     async with _config(options) as read_config:
-        kind = LoanFetchJobService(
-            read_config, clock=SystemClock(), test_mode=settings.test_mode and options.sandbox is None
-        )
+        clock, mode = SystemClock(), _mode(options, settings)
+        archive = Archive(archive_file(state_file(settings, mode), mode), clock)
+        kind = LoanFetchJobService(read_config, clock=clock, archive=archive, test_mode=mode == "test")
         limits = JobLimits(timeout_seconds=settings.job_timeout_seconds, grace_seconds=0)
-        async with JobService([kind], limits) as jobs:
+        async with archive, JobService([kind], limits) as jobs:
             job = await jobs.submit(KIND, options.params)
             return await _followed(jobs, job)
+
+
+def _mode(options: FetchOptions, settings: ServiceSettings) -> Mode:
+    if options.sandbox is not None:
+        return "sandbox"
+    return "test" if settings.test_mode else "live"
 
 
 @asynccontextmanager
@@ -113,15 +133,51 @@ async def _followed(jobs: JobService, job: Job) -> Job:
     return job
 
 
-def _rendered(format_: str, job: Job) -> bytes | Table:
-    """The result in the form that was asked for; what people should know goes to stderr."""
+def _content(options: FetchOptions, job: Job) -> bytes | Table | None:
+    """What goes to stdout or the file: null where only changes are wanted and there are none.
+
+    What people should know goes to stderr; where there is nothing to tell, cron shall send no mail.
+    """
     if job.result is None:
         raise FetchError("The job has no result")
     result = decode(job.result)
     for line in (*result["warnings"], *filter(None, [result.get("message")])):
         click.echo(line, err=True)
+    changes = None if result["changes"] is None else Changes.model_validate(result["changes"])
+    if changes is not None and changes.since is not None and (changes or not options.changes):
+        click.echo(_since(changes.since, changes), err=True)
+    if not options.changes:
+        return _rendered(options.format, job.result, result)
+    if changes is None:
+        raise FetchError("What has changed is not known")
+    return _rendered_changes(options.format, changes, result["loans"]) if changes else None
+
+
+def _since(since: datetime, changes: Changes) -> str:
+    """Such as "Since 2026-11-23 14:10: 2 new, 1 gone, 3 changed", in local time."""
+    counts = {"new": len(changes.new), "gone": len(changes.gone), "changed": len(changes.changed_ids)}
+    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    return f"Since {since.astimezone():%Y-%m-%d %H:%M}: {told or 'nothing new'}"
+
+
+def _rendered_changes(format_: str, changes: Changes, loans: list[dict[str, Any]]) -> bytes | Table:
     if format_ == "json":
-        return job.result + b"\n"
+        return encode(changes) + b"\n"
+    titles = {loan["id"]: loan["title"] for loan in loans}
+    table = Table("", "Id", "Title", "Field", "From", "To", box=None, header_style="bold")
+    rows: list[tuple[object, ...]] = [("new", id_, titles.get(id_)) for id_ in changes.new]
+    rows += [("gone", id_) for id_ in changes.gone]
+    rows += [
+        ("changed", one.id, titles.get(one.id), one.field, one.before, one.after) for one in changes.changed
+    ]
+    for row in rows:
+        table.add_row(*map(_text, row))
+    return table
+
+
+def _rendered(format_: str, encoded: bytes, result: dict[str, Any]) -> bytes | Table:
+    if format_ == "json":
+        return encoded + b"\n"
     if format_ == "table":
         return _table(result["loans"])
     kind = LoanFetchJobService

@@ -251,6 +251,17 @@ def state_file(settings: ServiceSettings, mode: Mode) -> Path | None:
     return Path(folder) / "kameo-async" / f"{mode}.sqlite3"
 
 
+def archive_file(state: Path | None, mode: Mode) -> Path | None:
+    """The file beside `state` for what was seen of loans: real and invented ones never share one.
+
+    It is not the same file, because `fetch` needs it while `serve` holds the other.
+    """
+    if state is None:
+        return None
+    mark = "" if mode == "live" or state.stem == mode else f".{mode}"
+    return state.with_name(f"{state.stem}{mark}.archive{state.suffix}")
+
+
 S = TypeVar("S", bound=_Settings)
 
 

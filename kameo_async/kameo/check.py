@@ -6,13 +6,16 @@ from kameo_async.clock import Clock
 from kameo_async.kameo.client import Query, Upstream
 from kameo_async.kameo.config import KameoConfig
 from kameo_async.kameo.login import Tell
+from kameo_async.kameo.session import SessionState
 from kameo_async.kameo.transport import open_session
 
 
-async def check(config: KameoConfig, clock: Clock, tell: Tell) -> AsyncIterator[tuple[str, str]]:
+async def check(
+    config: KameoConfig, clock: Clock, tell: Tell, logins: SessionState | None = None
+) -> AsyncIterator[tuple[str, str]]:
     """Yields what worked as (step, detail); `tell` hears what takes time. Raises the first KameoError."""
     async with open_session() as session:
-        client = Upstream(session, clock).client(config, tell)
+        client = Upstream(session, clock, logins=logins).client(config, tell)
         yield "settings", f"{config.email} at {config.base_url}, API {config.api_url}"
         login = await client.log_in()
         yield "clock", _skew(login.skew)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from kameo_async.kameo.errors import UpstreamInvalidError
+from kameo_async.kameo.teaser import collateral_value, loan_to_value
 
 COUNTRIES = {"SEK": "SE", "NOK": "NO", "DKK": "DK"}
 
@@ -97,6 +98,20 @@ class Loan(BaseModel):
     )
     book_building_minutes: Integer | None = _wire("book_building_duration", "minutes of book building")
     language: str | None = _wire("available_kiis_languages", "languages of the key information sheet")
+    first_seen_at: Time | None = Field(None, description="when a fetch saw it first; null when unknown")
+    subscribed_per_hour: Number | None = Field(
+        None,
+        description="how fast `subscribed_amount` grew in the last hour, or since the last fetch before it; "
+        "null on first sight",
+    )
+    collateral_value: Number | None = Field(
+        None, description="what secures it, as read from the teaser; null when unsure"
+    )
+    loan_to_value: Number | None = Field(
+        None,
+        description="`amount` / `collateral_value`, 0.65 is 65 %; four places. "
+        "Debt with a better right to the collateral is not known, and not in it",
+    )
     state_id: Integer | None = _state("state_id", "11 is pre-subscription, 30 allocation; others exist")
     state: str | None = _state("status_text_localized", "the state in Kameo's words")
     listed_at: Time | None = _wire("listing_date", "when it was listed")
@@ -207,7 +222,9 @@ def _read_loan(row: object, place: int, site: str) -> Loan | BrokenLoan:
     row["url"] = f"{site}/listing/investment-option/{number}"
     currency = row.get("currency")
     row["country"] = COUNTRIES.get(currency) if isinstance(currency, str) else None
-    row["funded_fraction"] = _fraction(row.get("subscribed_amount"), row.get("application_amount"))
+    row["funded_fraction"] = fraction(row.get("subscribed_amount"), row.get("application_amount"))
+    row |= _collateral(row.get("teaser"), currency, row.get("application_amount"))
+    row["first_seen_at"] = row["subscribed_per_hour"] = None  # the archive knows, not Kameo
     try:
         return Loan.model_validate(row)
     except ValidationError as error:
@@ -225,7 +242,7 @@ def _is_text(loan: Loan) -> bool:
     return True
 
 
-def _fraction(part: object, whole: object) -> Decimal | None:
+def fraction(part: object, whole: object) -> Decimal | None:
     """`part / whole` to six places; null where either is missing, no number, or beyond all measure."""
     if type(part) not in (int, Decimal) or type(whole) not in (int, Decimal):
         return None
@@ -233,6 +250,17 @@ def _fraction(part: object, whole: object) -> Decimal | None:
         return (Decimal(part) / whole).quantize(_SIX_PLACES)  # type: ignore[arg-type, operator]
     except ArithmeticError:
         return None
+
+
+def _collateral(teaser: object, currency: object, amount: object) -> dict[str, Decimal | None]:
+    if not (isinstance(teaser, str) and isinstance(currency, str) and _is_finite(amount)):
+        return {"collateral_value": None, "loan_to_value": None}
+    value = collateral_value(teaser, currency, amount)
+    return {"collateral_value": value, "loan_to_value": loan_to_value(amount, value)}
+
+
+def _is_finite(amount: object) -> TypeGuard[int | Decimal]:
+    return type(amount) is int or (type(amount) is Decimal and amount.is_finite())
 
 
 def _reason(error: ValidationError) -> str:

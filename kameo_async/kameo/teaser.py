@@ -83,7 +83,7 @@ def collateral_value(teaser: str | None, currency: str | None, amount: Decimal |
         return None
     if any(other not in (value, amount) for other in _amounts(text, currency)):
         return None
-    return value if value >= _LEAST and value * _MOST_FRACTION >= amount else None
+    return value if value >= _LEAST and value * _MOST_FRACTION >= amount > 0 else None
 
 
 def loan_to_value(amount: Decimal | int, value: Decimal | None) -> Decimal | None:

@@ -6,16 +6,15 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-)
+import structlog
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from kameo_async.clock import Clock
 from kameo_async.jobs.errors import JobFailed
 from kameo_async.jobs.kind import Report
+from kameo_async.kameo.archive import Archive, ArchiveError, Visit
+from kameo_async.kameo.archive.changes import Changes
+from kameo_async.kameo.archive.codes import ArchivedSessionState
 from kameo_async.kameo.client import Query, Upstream
 from kameo_async.kameo.config import KameoConfig
 from kameo_async.kameo.errors import (
@@ -29,6 +28,8 @@ from kameo_async.kameo.errors import (
 from kameo_async.kameo.models import ListingPage, Loan
 from kameo_async.kameo.transport import NoObserver, Observer, open_session
 from kameo_async.kinds.dummy_loans import dummy_pages
+
+log = structlog.get_logger()
 
 Country = Literal["SE", "NO", "DK"]
 
@@ -83,6 +84,11 @@ class LoanFetchResult(BaseModel):
     pages: int = Field(description="how many pages were read")
     total: int | None = Field(description="how many loans Kameo says the listing has; null when it does not")
     warnings: tuple[str, ...] = Field((), description="what was left out, or may be missing")
+    changes: Changes | None = Field(
+        None,
+        description="what differs from the last successful fetch of the same countries; "
+        "null when the archive could not be used",
+    )
 
 
 class _Reading:
@@ -91,6 +97,7 @@ class _Reading:
     def __init__(self) -> None:
         self.loans: dict[int, Loan] = {}
         self.keys: set[object] = set()
+        self.broken: set[int | None] = set()
         self.warnings: dict[str, None] = {}
         self.pages = 0
         self.last: ListingPage | None = None
@@ -99,9 +106,13 @@ class _Reading:
         for loan in page.loans:
             self.loans.setdefault(loan.id, loan)
         self.keys.update(page.keys())
+        self.broken.update(one.id for one in page.broken)
         self.warnings.update(dict.fromkeys(page.warnings()))
         self.pages += 1
         self.last = page
+
+    def warn(self, text: str) -> None:
+        self.warnings[text] = None
 
     @property
     def total(self) -> int | None:
@@ -111,15 +122,26 @@ class _Reading:
     def is_complete(self) -> bool:
         return self.total is None or len(self.keys) == self.total
 
-    def result(self, *extra: str) -> LoanFetchResult:
-        loans = tuple(self.loans.values())
-        message = None if loans else "No loans found"
+    def visit(self, query: Query) -> Visit:
+        """What the archive is told. Where one loan may hide, it cannot say that others are gone."""
+        is_whole = self.is_whole(query) and self.is_complete and self.total is not None
+        unread = {id_ for id_ in self.broken if id_ is not None}
+        return Visit(
+            query.countries, tuple(self.loans.values()), unread, is_whole and None not in self.broken
+        )
+
+    def is_whole(self, query: Query) -> bool:
+        """Whether it went through all pages that there are."""
+        return query.page == 1 and self.last is not None and self.pages >= (self.last.last_page or 0)
+
+    def result(self, loans: tuple[Loan, ...], changes: Changes | None) -> LoanFetchResult:
         return LoanFetchResult.model_construct(
             loans=loans,
-            message=message,
+            message=None if loans else "No loans found",
             pages=self.pages,
             total=self.total,
-            warnings=(*self.warnings, *extra),
+            warnings=tuple(self.warnings),
+            changes=changes,
         )
 
 
@@ -147,7 +169,8 @@ class _Teller:
 class LoanFetchJobService:
     """The kind `fetch-loans`. An async context manager: it holds the connections to Kameo while it is open.
 
-    `read_config` is called when a job starts and may raise ConfigurationError.
+    `read_config` is called when a job starts and may raise ConfigurationError. What `archive` remembers of
+    the fetches before goes into the result; without one that is what this object has seen.
     """
 
     kind = "fetch-loans"
@@ -162,23 +185,29 @@ class LoanFetchJobService:
         read_config: Callable[[], KameoConfig],
         *,
         clock: Clock,
+        archive: Archive | None = None,
         test_mode: bool = False,
         observer: Observer | None = None,
     ) -> None:
         self._read_config = read_config
         self._clock = clock
+        self._owns_archive = archive is None
+        self._archive = archive or Archive(None, clock)
         self._test_mode = test_mode
         self._observer = observer or NoObserver()
         self._upstream: Upstream | None = None
 
     async def __aenter__(self) -> Self:
         if not self._test_mode:
-            self._upstream = Upstream(open_session(), self._clock, observer=self._observer)
+            logins = ArchivedSessionState(self._archive)
+            self._upstream = Upstream(open_session(), self._clock, observer=self._observer, logins=logins)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._owns_archive:
+            await self._archive.close()
         if self._upstream is not None:
             upstream, self._upstream = self._upstream, None
             await upstream.session.close()
@@ -189,9 +218,10 @@ class LoanFetchJobService:
         teller = _Teller(report)
         query = Query(params.limit, params.page, params.max_pages, params.countries)
         try:
-            return await self._read(self._pages(query, teller), query, teller)
+            reading = await self._read(self._pages(query, teller), query, teller)
         except KameoError as error:
             raise _failed(error) from error
+        return await self._remembered(reading, query)
 
     def _pages(self, query: Query, teller: _Teller) -> Callable[[], AsyncGenerator[ListingPage, None]]:
         if self._test_mode:
@@ -203,20 +233,32 @@ class LoanFetchJobService:
 
     async def _read(
         self, pages: Callable[[], AsyncGenerator[ListingPage, None]], query: Query, teller: _Teller
-    ) -> LoanFetchResult:
+    ) -> _Reading:
         """A whole listing that does not add up changed while it was read: once more, then it is told."""
         reading = await _read_once(pages(), query, teller)
-        if reading.is_complete or not _is_whole(query, reading):
-            return reading.result()
+        if reading.is_complete or not reading.is_whole(query):
+            return reading
         teller.again()
         await teller.tell("The listing changed while it was read; reading it once more")
         reading = await _read_once(pages(), query, teller, " again")
-        if reading.is_complete:
-            return reading.result()
-        return reading.result(
-            f"Kameo says that there are {reading.total} loans, but {len(reading.keys)} were found:"
-            " the listing changes while it is read"
-        )
+        if not reading.is_complete:
+            reading.warn(
+                f"Kameo says that there are {reading.total} loans, but {len(reading.keys)} were found:"
+                " the listing changes while it is read"
+            )
+        return reading
+
+    async def _remembered(self, reading: _Reading, query: Query) -> LoanFetchResult:
+        """The result with what the archive knows; where it cannot be used, the loans come all the same."""
+        visit = reading.visit(query)
+        try:
+            memory = await self._archive.remember(visit)
+        except ArchiveError as error:
+            log.warning("archive.not_remembered", reason=str(error))
+            reading.warn(f"The loans were not remembered for the next fetch: {error}")
+            return reading.result(tuple(visit.loans), None)
+        loans = (loan.model_copy(update=memory.pasts[loan.id]._asdict()) for loan in visit.loans)
+        return reading.result(tuple(loans), memory.changes)
 
 
 async def _read_once(
@@ -229,10 +271,6 @@ async def _read_once(
             total = None if page.last_page is None else query.count(page.last_page)
             await teller.page(total, suffix)
     return reading
-
-
-def _is_whole(query: Query, reading: _Reading) -> bool:
-    return query.page == 1 and reading.last is not None and reading.pages >= (reading.last.last_page or 0)
 
 
 def _failed(error: KameoError) -> JobFailed:

@@ -1,0 +1,110 @@
+"""What the fetches so far saw of each loan: the archive as a job."""
+
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from kameo_async.jobs.errors import JobFailed
+from kameo_async.jobs.kind import Report
+from kameo_async.kameo.archive import Archive, ArchiveError, Sighting
+from kameo_async.kameo.models import Number, Time, fraction
+
+MAX_ROWS = 50_000  # more would hold up the service while they are encoded
+
+Id = Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+
+def _whole_numbers(value: object) -> object:
+    """Ids with commas or as texts, as a query or a form has them; in one order and each once."""
+    values: list[Any] = list(value) if isinstance(value, list | tuple) else [value]
+    if value is None or not all(isinstance(one, str | int) for one in values):
+        return value
+    words = [word for one in values for word in (one.split(",") if isinstance(one, str) else [one])]
+    ids = [id_ for id_ in map(_whole_number, words) if type(id_) is int]
+    return tuple(sorted(set(ids))) if len(ids) == len(words) else tuple(words)
+
+
+def _whole_number(word: object) -> object:
+    text = word.strip() if isinstance(word, str) else ""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else word
+
+
+class LoanHistoryParams(BaseModel):
+    """Which loans, and which part of their past."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    ids: Annotated[tuple[Id, ...] | None, BeforeValidator(_whole_numbers)] = Field(
+        None, min_length=1, max_length=100, description="the loans; null is all"
+    )
+    start: AwareDatetime | None = Field(None, alias="from", description="nothing seen before this time")
+    end: AwareDatetime | None = Field(None, alias="to", description="nothing seen after this time")
+
+
+class LoanHistoryRow(BaseModel):
+    """A loan when a fetch saw it first, or saw that it had changed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: int
+    title: str
+    seen_at: Time
+    subscribed_amount: Number | None = Field(description="how much was offered by lenders")
+    funded_fraction: Number | None = Field(description="1 is fully subscribed; six places")
+    state: str | None
+
+
+class LoanHistoryResult(BaseModel):
+    """What was seen, oldest first."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: tuple[LoanHistoryRow, ...]
+    message: str | None = Field(
+        None, exclude_if=lambda message: message is None, description="there only when nothing was seen"
+    )
+    warnings: tuple[str, ...] = Field((), description="what was left out")
+
+
+class LoanHistoryJobService:
+    """The kind `loan-history`."""
+
+    kind = "loan-history"
+    title = "Loan history"
+    description = "How loans filled up, as the fetches so far saw it; asks Kameo nothing."
+    table = "rows"
+    Params: type[BaseModel] = LoanHistoryParams
+    Result: type[BaseModel] = LoanHistoryResult
+
+    def __init__(self, archive: Archive, *, max_rows: int = MAX_ROWS) -> None:
+        self._archive = archive
+        self._max_rows = max_rows
+
+    async def run(self, params: LoanHistoryParams, report: Report) -> LoanHistoryResult:
+        """Reads. Raises JobFailed."""
+        await report(0, message="Reading the archive")
+        limit = self._max_rows + 1
+        try:
+            seen = await self._archive.history(params.ids, params.start, params.end, limit=limit)
+        except ArchiveError as error:
+            raise JobFailed("archive_unavailable", f"The archive cannot be read: {error}", True) from error
+        is_cut = len(seen) == limit
+        rows = tuple(map(_row, seen[is_cut:]))
+        return LoanHistoryResult.model_construct(
+            rows=rows,
+            message=None if rows else "Nothing was seen",
+            warnings=(f"Only the newest {self._max_rows} rows: ask for fewer loans, or a shorter time",)
+            if is_cut
+            else (),
+        )
+
+
+def _row(seen: Sighting) -> LoanHistoryRow:
+    return LoanHistoryRow.model_construct(
+        id=seen.loan_id,
+        title=seen.title,
+        seen_at=seen.seen_at,
+        subscribed_amount=seen.subscribed_amount,
+        funded_fraction=fraction(seen.subscribed_amount, seen.amount),
+        state=seen.state,
+    )

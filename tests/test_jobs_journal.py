@@ -263,8 +263,9 @@ async def test_a_full_disk_refuses_submits_and_nothing_else(machine: Machine) ->
             answers = await in_time(asyncio.gather(*racing, return_exceptions=True))
             assert [type(answer) for answer in answers] == [UnavailableError] * 2
             for _ in range(5):
-                with pytest.raises(UnavailableError):
+                with pytest.raises(UnavailableError) as raised:
                     await in_time(service.submit("puppet", {"name": "c"}, key="k"))
+                assert raised.type is UnavailableError
             assert not service.is_ready
             machine.puppet["a"].finish()
             await idle()

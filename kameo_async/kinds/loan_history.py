@@ -1,5 +1,6 @@
 """What the fetches so far saw of each loan: the archive as a job."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
@@ -9,7 +10,10 @@ from kameo_async.jobs.kind import Report
 from kameo_async.kameo.archive import Archive, ArchiveError, Sighting
 from kameo_async.kameo.models import Number, Time, fraction
 
-MAX_ROWS = 50_000  # more would hold up the service while they are encoded
+MAX_ROWS = 20_000  # more would hold up the service while they are encoded
+_SLICE = 500
+
+_TOO_MANY = "Only the newest {} rows are here: ask for fewer loans, or a shorter time"
 
 Id = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
@@ -82,21 +86,25 @@ class LoanHistoryJobService:
 
     async def run(self, params: LoanHistoryParams, report: Report) -> LoanHistoryResult:
         """Reads. Raises JobFailed."""
-        await report(0, message="Reading the archive")
+        await report(0, unit="rows", message="Reading the archive")
         limit = self._max_rows + 1
         try:
             seen = await self._archive.history(params.ids, params.start, params.end, limit=limit)
         except ArchiveError as error:
             raise JobFailed("archive_unavailable", f"The archive cannot be read: {error}", True) from error
-        is_cut = len(seen) == limit
-        rows = tuple(map(_row, seen[is_cut:]))
-        return LoanHistoryResult.model_construct(
-            rows=rows,
-            message=None if rows else "Nothing was seen",
-            warnings=(f"Only the newest {self._max_rows} rows: ask for fewer loans, or a shorter time",)
-            if is_cut
-            else (),
-        )
+        warnings = (_TOO_MANY.format(self._max_rows),) if len(seen) == limit else ()
+        rows = await _rows(seen[-self._max_rows :], report)
+        message = None if rows else "Nothing was seen"
+        return LoanHistoryResult.model_construct(rows=rows, message=message, warnings=warnings)
+
+
+async def _rows(seen: Sequence[Sighting], report: Report) -> tuple[LoanHistoryRow, ...]:
+    """Slice by slice, so that the loop is never held for long."""
+    rows: list[LoanHistoryRow] = []
+    for start in range(0, len(seen), _SLICE):
+        rows += map(_row, seen[start : start + _SLICE])
+        await report(len(rows), len(seen), unit="rows", message=f"Read {len(rows)} of {len(seen)} rows")
+    return tuple(rows)
 
 
 def _row(seen: Sighting) -> LoanHistoryRow:

@@ -48,6 +48,8 @@ _MONEY = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
+_NUMBER = re.compile(r"(?<![#\d])\d")  # but for the loan's own, "#4711"
+
 # A range, a share, a price for each of something, or more to come.
 _NOT_ALL = re.compile(
     r"""[ ]?[-\u2013\u2014/+%\u00b1\u00d7] | [ ](?:per|pr|till?|upp|opp|op)\b
@@ -81,7 +83,8 @@ def collateral_value(teaser: str | None, currency: str | None, amount: Decimal |
     value = None if money is None else _value(money, currency)
     if money is None or value is None or _NOT_ALL.match(text, money.end()):
         return None
-    if any(other not in (value, amount) for other in _amounts(text, currency)):
+    others = f"{text[: found.end()]}|{text[money.end() :]}"
+    if _NUMBER.search(others) and any(other not in (value, amount) for other in _amounts(others, currency)):
         return None
     return value if value >= _LEAST and value * _MOST_FRACTION >= amount > 0 else None
 

@@ -86,16 +86,18 @@ def test_changes_are_no_spreadsheet(tmp_path: Path) -> None:
         ("my", "sandbox", "my.sandbox.archive"),
     ],
 )
-def test_the_name_tells_the_mode(state: str, mode: Mode, name: str) -> None:
+def test_the_name_tells_the_mode(monkeypatch: pytest.MonkeyPatch, state: str, mode: Mode, name: str) -> None:
     """Modes never share an archive, also where one state file is named for all."""
+    monkeypatch.delenv("KAMEO_BASE_URL", raising=False)
+    monkeypatch.chdir("/")  # no `.env` of a developer
     assert archive_file(Path("/x") / state, mode) == Path("/x") / name
 
 
 def test_real_and_invented_loans_never_mix(still: Mapping[str, str], tmp_path: Path) -> None:
-    """A fetch in test mode and a live one leave two files."""
+    """Each mode has a file of its own, and so has a site that is not Kameo's."""
     run(tmp_path, "fetch", TEST_MODE="1")
     run(tmp_path, "fetch", **still)
-    assert archives(tmp_path) == {"test.archive.sqlite3", "live.archive.sqlite3"}
+    assert archives(tmp_path) == {"test.archive.sqlite3", "live.127.0.0.1.archive.sqlite3"}
 
 
 def test_no_state_file_leaves_nothing(still: Mapping[str, str], tmp_path: Path) -> None:
@@ -107,7 +109,7 @@ def test_no_state_file_leaves_nothing(still: Mapping[str, str], tmp_path: Path) 
 
 def test_an_archive_that_cannot_be_used(still: Mapping[str, str], tmp_path: Path) -> None:
     """The loans come with a warning; what has changed is not known, which is an error, not "none"."""
-    (tmp_path / "x.archive.db").mkdir()
+    (tmp_path / "x.127.0.0.1.archive.db").mkdir()
     done = run(tmp_path, "fetch", KAMEO_ASYNC_STATE_FILE="x.db", **still)
     assert (done.returncode, b"were not remembered" in done.stderr) == (0, True)
     assert len(done.stdout.splitlines()) > 12
@@ -134,7 +136,7 @@ def _early_in_a_window() -> None:
 
 
 def _codes(folder: Path) -> list[Any]:
-    [path] = folder.rglob("live.archive.sqlite3")
+    [path] = folder.rglob("live.*.archive.sqlite3")
     connection = sqlite3.connect(path)
     try:
         return connection.execute("SELECT account, step FROM codes").fetchall()

@@ -2,6 +2,7 @@
 
 const ZONE = "Europe/Stockholm";
 const NONE = "–";
+const DAY = 86_400_000;
 const STEPS = [
   ["day", 86_400],
   ["hour", 3_600],
@@ -36,6 +37,7 @@ export function formats(language) {
   const hour = time({ hour: "2-digit", minute: "2-digit" });
   const date = time({ dateStyle: "short" });
   const listing = new Intl.ListFormat(locale);
+  const yesterday = new Intl.RelativeTimeFormat(locale, { numeric: "auto" }).format(-1, "day");
   const far = new Intl.RelativeTimeFormat(locale, { style: "short", numeric: "always" });
 
   const relative = (iso, now) => {
@@ -63,10 +65,15 @@ export function formats(language) {
     millions: (value) => short.format(value / 1e6),
     /** @param {string | null | undefined} iso */
     moment: (iso) => shown(iso, (at) => day.format(new Date(at))),
+    /** `14:10` today, `i går 14:10` yesterday, else as `moment`. @param {string} iso @param {number} now */
+    lately: (iso, now) => {
+      const at = new Date(iso);
+      const on = date.format(at);
+      if (on === date.format(now)) return hour.format(at);
+      return on === date.format(now - DAY) ? `${yesterday} ${hour.format(at)}` : day.format(at);
+    },
     /** @param {string | null | undefined} iso */
     hour: (iso) => shown(iso, (at) => hour.format(new Date(at))),
-    /** @param {string | null | undefined} iso */
-    date: (iso) => shown(iso, (at) => date.format(new Date(at))),
     /** `om 3 tim`, `för 2 min sedan`. @param {string} iso @param {number} now in milliseconds */
     relative,
   };

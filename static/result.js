@@ -22,14 +22,14 @@ export function marksOf(changes) {
 }
 
 /** @param {Record<string, any> | null | undefined} changes
- * @returns {string} "Sedan 30 jan. 14:10: 2 nya, 1 borta"; "" where there is nothing to tell */
-export function changesText(changes, t, f) {
+ * @returns {string} "Sedan i går 14:10: 2 nya, 1 borta"; "" where there is nothing to tell */
+export function changesText(changes, t, f, now) {
   if (!changes?.since) return "";
   const count = (list, key) => (list?.length ? t(key, { n: f.whole(list.length), count: list.length }) : "");
   const loans = new Set((changes.changed ?? []).map(({ id }) => id));
   const parts = [count(changes.new, "change_new"), count(changes.gone, "change_gone"), count([...loans], "change_changed")];
   const told = parts.filter(Boolean).join(", ");
-  return told && t("since", { time: f.moment(changes.since) }) + told;
+  return told && t("since", { time: f.lately(changes.since, now) }) + told;
 }
 
 /** @param {{sort: (key: string) => void, filter: (filters: any) => void}} actions */
@@ -60,7 +60,7 @@ export function createResult({ sort, filter }) {
     byId("loans").classList.toggle("few", loans.length < ENOUGH);
     if (loans.length) for (const part of [totals, filters, charts, table]) part.update(view);
     byId("table").hidden = view.shown.length === 0;
-    setText(byId("since"), changesText(changes, t, f));
+    setText(byId("since"), changesText(changes, t, f, state.now));
     byId("since").hidden = byId("since").textContent === "";
     const countries = f.list((job.params?.countries ?? state.asked).map((code) => t(code)));
     const nothing = loans.length ? t("none_match") : t("no_loans_hint", { countries });

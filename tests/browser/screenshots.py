@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from playwright.async_api import Browser, async_playwright
 
@@ -11,16 +12,18 @@ from tests.browser.reader import CHROMIUM, CHROMIUM_ARGS, fetch, open_page
 
 DOCS = Path(__file__).parents[2] / "docs"
 SIZE = {"width": 1280, "height": 1560}
-PICTURES = {"light": "screenshot.png", "dark": "screenshot-dark.png"}
+PICTURES: dict[Literal["light", "dark"], str] = {"light": "screenshot.png", "dark": "screenshot-dark.png"}
 
 
-async def picture(browser: Browser, address: str, scheme: str, path: Path) -> None:
-    """The loans of the sandbox, in one theme."""
-    async with open_page(browser, color_scheme=scheme, viewport=SIZE, reduced_motion="reduce") as page:
+async def take(browser: Browser, address: str) -> None:
+    """The loans of one fetch from the sandbox, in both themes."""
+    async with open_page(browser, viewport=SIZE, reduced_motion="reduce") as page:
         await fetch(page, address)
         await page.locator("#chart-scatter circle").first.wait_for()
         await page.mouse.move(1, 1)
-        await page.screenshot(path=path, scale="css")
+        for scheme, name in PICTURES.items():
+            await page.emulate_media(color_scheme=scheme)
+            await page.screenshot(path=DOCS / name, scale="css")
 
 
 async def main() -> None:
@@ -29,8 +32,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Service(Path(folder), "--sandbox") as service:
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
-            for scheme, name in PICTURES.items():
-                await picture(browser, service.url, scheme, DOCS / name)
+            await take(browser, service.url)
             await browser.close()
 
 

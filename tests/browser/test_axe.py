@@ -37,7 +37,7 @@ async def running(page: Page, services: Services) -> None:
 
 async def many_loans(page: Page, services: Services) -> None:
     """Many loans, one filter on, a tooltip shown."""
-    await _result(page, services["service"].url, limit=40, max_pages=1)
+    await _result(page, services["service"].url, limit=12, max_pages=1)
     await page.get_by_role("button", name="Sverige").click()
     await page.get_by_role("group", name="Ränta mot löptid").focus()
     await page.keyboard.press("ArrowRight")

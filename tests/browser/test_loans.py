@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.browser.processes import Service, sandbox
 from tests.browser.reader import fetch, open_page, submit
@@ -304,36 +304,40 @@ async def test_downloads(loans: Page) -> None:
             assert len(json.loads(body)["loans"]) == 80
 
 
-async def test_what_is_new_and_changed_is_marked(page: Page, service: Service) -> None:
+TOLD = {"since": "2026-01-30T13:10:00Z", "gone": [7, 8]}
+UNTOLD = {"loan_to_value": None, "subscribed_per_hour": None}
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_what_is_new_and_changed_is_marked(page: Page, service: Service, told: bool) -> None:
     """Where the result tells it; without it there is no empty place for it."""
     job = await submit(page, service.url, limit=6, max_pages=1)
 
-    async def tell(route: Any) -> None:
+    async def tell(route: Route) -> None:
         answer = await route.fetch()
         body = await answer.json()
-        if body["data"] and "loans" in body["data"]:
+        for loan in (body["data"] or {}).get("loans", []):
+            loan |= {"loan_to_value": 0.62, "subscribed_per_hour": 180000.4} if told else UNTOLD
+        if body["status"] == "success":
             first, second = body["data"]["loans"][:2]
-            first |= {"loan_to_value": 0.62, "subscribed_per_hour": 180000.4}
-            body["data"]["changes"] = {
-                "since": "2026-01-30T13:10:00Z",
-                "new": [first["id"]],
-                "gone": [7, 8],
-                "changed": [{"id": second["id"], "field": "state", "from": "a", "to": "b"}],
-            }
+            changed = {"id": second["id"], "field": "state", "from": "a", "to": "b"}
+            body["data"]["changes"] = {**TOLD, "new": [first["id"]], "changed": [changed]} if told else None
         await route.fulfill(response=answer, json=body)
 
-    await page.goto(f"{service.url}#job={job}")
-    await expect(page.locator("#rows tr")).to_have_count(6)
-    await expect(page.locator("#since")).to_be_hidden()
     await page.route(f"**/api/jobs/{job}", tell)
-    await page.reload()
-    await expect(page.locator("#since")).to_have_text("Sedan 30 jan. 14:10: 1 nytt, 2 borta, 1 ändrat")
+    await page.route_web_socket("**/ws*", lambda socket: socket.close())
+    await page.goto(f"{service.url}#job={job}")
     rows = page.locator("#rows tr")
-    await expect(rows.nth(0)).to_contain_text("Nytt")
-    await expect(rows.nth(0)).to_contain_text("belåning 62 %")
-    await expect(rows.nth(0)).to_contain_text("≈ 180 000")
-    await expect(rows.nth(1)).to_contain_text("Ändrat")
-    await expect(rows.nth(2)).not_to_contain_text("Nytt")
+    await expect(rows).to_have_count(6)
+    if told:
+        await expect(page.locator("#since")).to_have_text("Sedan 30 jan. 14:10: 1 nytt, 2 borta, 1 ändrat")
+        await expect(rows.nth(0)).to_contain_text("Nytt")
+        await expect(rows.nth(0)).to_contain_text("belåning 62 %")
+        await expect(rows.nth(0)).to_contain_text("≈ 180 000")
+        await expect(rows.nth(1)).to_contain_text("Ändrat")
+    else:
+        await expect(page.locator("#since")).to_be_hidden()
+        assert not re.search("Nytt|Ändrat|belåning|≈", await page.locator("#rows").inner_text())
 
 
 MEASURE = """async () => {
@@ -365,4 +369,6 @@ async def test_a_thousand_loans_are_quick(page: Page, many: Service) -> None:
     for _ in range(5):  # other tests share the machine: the best of five is the page's own time
         took = await page.evaluate(MEASURE)
         best = {name: min(time, best.get(name, time)) for name, time in took.items()}
+        if max(best.values()) < 100:
+            break
     assert max(best.values()) < 100, best

@@ -49,7 +49,10 @@ test("marks are told where the result tells them", () => {
 
 test("what changed since the last fetch is one line", () => {
   const changes = { since: "2026-01-30T13:10:00Z", new: [1, 2], gone: [3], changed: [{ id: 4, field: "a" }, { id: 4, field: "b" }] };
-  equal(changesText(changes, sv, formats("sv")).replace(/\s/g, " "), "Sedan 30 jan. 14:10: 2 nya, 1 borta, 1 ändrat");
+  const told = (now) => changesText(changes, sv, formats("sv"), Date.parse(now)).replace(/\s/g, " ");
+  equal(told("2026-02-14T12:00:00Z"), "Sedan 30 jan. 14:10: 2 nya, 1 borta, 1 ändrat");
+  equal(told("2026-01-31T12:00:00Z").slice(0, 18), "Sedan i går 14:10:");
+  equal(told("2026-01-30T22:59:00Z").slice(0, 12), "Sedan 14:10:");
 });
 
 const SCHEMA = {

@@ -18,6 +18,7 @@ from kameo_async.kinds import installed_kinds
 from kameo_async.kinds.loan_fetch import LoanFetchJobService
 from kameo_async.kinds.loan_history import LoanHistoryJobService
 from kameo_async.settings import KameoSettings, Mode, ServiceSettings, SettingsError, archive_file, load
+from kameo_async.web import documents
 from kameo_async.web.access import Access
 from kameo_async.web.config import AccessConfig, WebConfig
 from kameo_async.web.door import door, set_headers
@@ -77,6 +78,7 @@ def create_app(
     app.cleanup_ctx.append(lambda _: _entered(archive))
     app.cleanup_ctx.append(_jobs)
     app.on_shutdown.append(_close_sockets)
+    documents.prepare(app, needs_token=settings.token is not None)
     add_routes(app, app[CONFIG], app[ACCESS], access_config)
     app.on_response_prepare.append(set_headers)
     return app
@@ -108,7 +110,7 @@ async def _jobs(app: web.Application) -> AsyncIterator[None]:
     jobs, metrics = app[JOBS], app[METRICS]
     async with jobs:
         jobs.hub.add(metrics)
-        metrics.watch(jobs.counts, lambda: len(app[SOCKETS]))
+        metrics.watch(jobs, lambda: len(app[SOCKETS]))
         yield
 
 

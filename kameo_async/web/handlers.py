@@ -3,16 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
 from aiohttp import hdrs, web
-from pydantic import BaseModel
 
 from kameo_async import export
-from kameo_async.jobs.document import JsonNumbers, accepted, decode, document, summary
+from kameo_async.jobs.document import accepted, decode, document, summary
 from kameo_async.jobs.errors import UnknownKindError
 from kameo_async.jobs.kind import Kind, table_of
 from kameo_async.jobs.models import Job, JobStatus
@@ -21,21 +19,10 @@ from kameo_async.web.door import REQUEST_ID
 from kameo_async.web.keys import JOBS
 from kameo_async.web.negotiation import Format, wanted_format
 from kameo_async.web.problems import RETRY_AFTER_SECONDS, HttpError
+from kameo_async.web.schemas import params_schema, result_schema
 
 JSON = "application/json"
 _RETRY: dict[str, str] = {hdrs.RETRY_AFTER: RETRY_AFTER_SECONDS}
-
-
-@lru_cache(256)
-def params_schema(params: type[BaseModel]) -> dict[str, Any]:
-    """The JSON Schema of a kind's params, as clients send them."""
-    return params.model_json_schema(schema_generator=JsonNumbers, mode="validation")
-
-
-@lru_cache(256)
-def result_schema(result: type[BaseModel]) -> dict[str, Any]:
-    """The JSON Schema of a kind's result, as clients get it."""
-    return result.model_json_schema(schema_generator=JsonNumbers, mode="serialization")
 
 
 async def submit(request: web.Request) -> web.Response:

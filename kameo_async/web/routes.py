@@ -14,20 +14,22 @@ from kameo_async.web import documents, handlers, pages, status, websocket
 from kameo_async.web.access import Access
 from kameo_async.web.config import AccessConfig, WebConfig
 
+JOB = r"/api/jobs/{job:(?!ws$)[^{}/]+}"
+
 ROUTES: tuple[web.RouteDef, ...] = (
     web.get("/api/jobs", handlers.list_jobs),
     web.get("/api/jobs/ws", websocket.all_jobs),
-    web.get("/api/jobs/{job}", handlers.get_job),
-    web.post("/api/jobs/{job}", handlers.submit),
-    web.delete("/api/jobs/{job}", handlers.cancel),
-    web.get("/api/jobs/{job}/result", handlers.get_result),
-    web.get("/api/jobs/{job}/ws", websocket.one_job),
+    web.get(JOB, handlers.get_job),
+    web.post(JOB, handlers.submit),
+    web.delete(JOB, handlers.cancel),
+    web.get(f"{JOB}/result", handlers.get_result),
+    web.get(f"{JOB}/ws", websocket.one_job),
     web.get("/api/kinds", handlers.list_kinds),
     web.get("/api/health", status.health),
     web.get("/api/ready", status.ready),
     web.get("/metrics", status.metrics),
-    web.get("/api/openapi.json", documents.openapi),
-    web.get("/api/asyncapi.json", documents.asyncapi),
+    web.get("/api/openapi.json", documents.get_openapi),
+    web.get("/api/asyncapi.json", documents.get_asyncapi),
     web.get("/docs", pages.docs),
     web.get("/", pages.index),
     web.get("/docs/async_process_demo.html", pages.old_address),

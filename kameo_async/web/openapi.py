@@ -1,0 +1,284 @@
+"""OpenAPI 3.1: the routes, params, answers and headers of the service."""
+
+from collections.abc import Iterable
+
+from kameo_async.jobs.kind import Kind, table_of
+from kameo_async.jobs.models import JobStatus
+from kameo_async.web.examples import ACCEPTED, FINISHED
+from kameo_async.web.negotiation import CSV, LOCALES, XLSX
+from kameo_async.web.openapi_terms import (
+    HEADERS,
+    JOB_ID,
+    JSON,
+    KEY,
+    KNOWN,
+    SINCE,
+    WAIT,
+    answer,
+    headers,
+    problem_responses,
+    problems,
+)
+from kameo_async.web.schemas import Schema, components, params_schema, reference
+
+
+def describe(kinds: Iterable[Kind], version: str, *, needs_token: bool) -> Schema:
+    """The document for these kinds."""
+    kinds = tuple(kinds)
+    document: Schema = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "kameo-async",
+            "version": version,
+            "summary": "Long jobs behind an HTTP API.",
+            "description": "Start a job, follow it by polling, long poll or websocket, read its result.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [
+            {"name": "jobs", "description": "Follow, cancel, read"},
+            {"name": "kinds", "description": "Start"},
+            {"name": "service", "description": "How it is"},
+        ],
+        "paths": {**_kind_paths(kinds), **_job_paths(kinds), **_service_paths()},
+        "components": {"schemas": components(kinds), "headers": HEADERS, "responses": problem_responses()},
+    }
+    if needs_token:
+        document["security"] = [{"bearer": []}]
+        document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+        document["paths"]["/api/health"]["get"]["security"] = []
+    return document
+
+
+def _kind_paths(kinds: Iterable[Kind]) -> Schema:
+    return {f"/api/jobs/{kind.kind}": {"post": _submit(kind)} for kind in kinds}
+
+
+def _submit(kind: Kind) -> Schema:
+    schema = params_schema(kind.Params)
+    required = set(schema.get("required", ()))
+    return {
+        "operationId": f"start-{kind.kind}",
+        "tags": ["kinds"],
+        "summary": kind.title,
+        "description": f"{kind.description} Params come in the query or in the body, not both for one name.",
+        "parameters": [
+            KEY,
+            WAIT,
+            *(_query_param(kind, name, schema) for name in schema.get("properties", {})),
+        ],
+        "requestBody": {
+            "required": bool(required),
+            "content": {JSON: {"schema": reference(f"{kind.kind}.Params")}},
+        },
+        "responses": {
+            "200": answer(
+                "the finished job, where `Prefer: wait` was given and it came in time",
+                reference("JobDocument"),
+                "ETag",
+                "Location",
+                "Preference-Applied",
+                example=FINISHED,
+            ),
+            "202": answer(
+                "the job, started",
+                reference("SubmittedJob"),
+                "Location",
+                "Retry-After",
+                "Preference-Applied",
+                example=ACCEPTED,
+            ),
+            **problems(403, 404, 408, 413, 415, 422, 503),
+        },
+    }
+
+
+def _query_param(kind: Kind, name: str, schema: Schema) -> Schema:
+    """A param of the query; never required there, since it may come in the body."""
+    place = f"#/components/schemas/{kind.kind}.Params/properties/{name}"
+    field = schema["properties"][name]
+    param: Schema = {"name": name, "in": "query", "schema": {"$ref": place}}
+    return param | ({"description": field["description"]} if "description" in field else {})
+
+
+def _job_paths(kinds: Iterable[Kind]) -> Schema:
+    return {
+        "/api/jobs": {"get": _list()},
+        "/api/jobs/ws": {"get": _socket("Follow all jobs", "follow-jobs")},
+        "/api/jobs/{job_id}": {"parameters": [JOB_ID], "get": _get(), "delete": _cancel()},
+        "/api/jobs/{job_id}/result": {"parameters": [JOB_ID], "get": _result(kinds)},
+        "/api/jobs/{job_id}/ws": {
+            "parameters": [JOB_ID],
+            "get": {**_socket("Follow one job", "follow-job", 404), "parameters": [SINCE]},
+        },
+    }
+
+
+def _list() -> Schema:
+    listed = {
+        "type": "object",
+        "required": ["total_jobs", "jobs"],
+        "properties": {
+            "total_jobs": {"type": "integer", "minimum": 0},
+            "jobs": {"type": "array", "items": reference("ListedJob")},
+        },
+    }
+    return {
+        "operationId": "list-jobs",
+        "tags": ["jobs"],
+        "summary": "The kept jobs, newest first",
+        "parameters": [
+            {"name": "status", "in": "query", "schema": {"type": "string", "enum": list(JobStatus)}},
+            {"name": "kind", "in": "query", "schema": {"type": "string"}},
+            {
+                "name": "limit",
+                "in": "query",
+                "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
+            },
+            {
+                "name": "cursor",
+                "in": "query",
+                "description": "from the Link of the page before",
+                "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+            },
+        ],
+        "responses": {"200": answer("a page of jobs", listed, "Link"), **problems()},
+    }
+
+
+def _get() -> Schema:
+    return {
+        "operationId": "get-job",
+        "tags": ["jobs"],
+        "summary": "A job as it is, or as soon as it has changed",
+        "parameters": [KNOWN, WAIT],
+        "responses": {
+            "200": answer(
+                "the job; a failed one too",
+                reference("JobDocument"),
+                "ETag",
+                "Retry-After",
+                "Preference-Applied",
+                example=FINISHED,
+            ),
+            "304": {
+                "description": "the client has the newest revision",
+                "headers": headers("ETag", "Retry-After", "Preference-Applied"),
+            },
+            **problems(404),
+        },
+    }
+
+
+def _cancel() -> Schema:
+    return {
+        "operationId": "cancel-job",
+        "tags": ["jobs"],
+        "summary": "Cancel a job; answered once it has stopped",
+        "responses": {
+            "200": answer("the job, cancelled", reference("JobDocument"), "ETag"),
+            **problems(403, 404, 409),
+        },
+    }
+
+
+def _result(kinds: Iterable[Kind]) -> Schema:
+    kinds = tuple(kinds)
+    content: Schema = {JSON: {"schema": {"anyOf": [reference(f"{kind.kind}.Result") for kind in kinds]}}}
+    if any(table_of(kind) for kind in kinds):
+        content |= {
+            CSV.mime.partition(";")[0]: {"schema": {"type": "string"}},
+            XLSX.mime: {"schema": {"type": "string", "format": "binary"}},
+        }
+    return {
+        "operationId": "get-result",
+        "tags": ["jobs"],
+        "summary": "The result alone, as JSON, CSV or Excel",
+        "parameters": [
+            {
+                "name": "format",
+                "in": "query",
+                "description": "wins over Accept",
+                "schema": {"type": "string", "enum": ["json", "csv", "xlsx"]},
+            },
+            {
+                "name": "locale",
+                "in": "query",
+                "description": "CSV as that country's Excel opens it: semicolon, decimal comma",
+                "schema": {"type": "string", "enum": list(LOCALES)},
+            },
+        ],
+        "responses": {
+            "200": {
+                "description": "the result",
+                "headers": headers("Content-Disposition"),
+                "content": content,
+            },
+            **problems(404, 406, 409),
+        },
+    }
+
+
+def _socket(summary: str, operation: str, *statuses: int) -> Schema:
+    return {
+        "operationId": operation,
+        "tags": ["jobs"],
+        "summary": f"{summary} by websocket (see /api/asyncapi.json)",
+        "responses": {"101": {"description": "a websocket"}, **problems(403, 426, 503, *statuses)},
+    }
+
+
+def _service_paths() -> Schema:
+    plain = {"type": "object"}
+    html = {
+        "description": "a page",
+        "headers": headers("ETag"),
+        "content": {"text/html": {"schema": {"type": "string"}}},
+    }
+    return {
+        "/api/kinds": {"get": _simple("list-kinds", "The kinds with their schemas", plain)},
+        "/api/health": {"get": _simple("health", "How the service is, while its process lives", plain)},
+        "/api/ready": {"get": _simple("ready", "Whether it takes jobs", plain, 503)},
+        "/api/openapi.json": {"get": _simple("openapi", "This document", plain)},
+        "/api/asyncapi.json": {"get": _simple("asyncapi", "The websockets, described", plain)},
+        "/metrics": {
+            "get": {
+                **_simple("metrics", "Prometheus's text format", plain),
+                "responses": {
+                    "200": {
+                        "description": "metrics",
+                        "content": {"text/plain": {"schema": {"type": "string"}}},
+                    },
+                    **problems(),
+                },
+            }
+        },
+        "/docs": {"get": _page("docs", "The page to try this from", "200", html)},
+        "/": {"get": _page("page", "The page", "200", html)},
+        "/docs/async_process_demo.html": {
+            "get": _page(
+                "old-page",
+                "The ancestor's address of the page",
+                "308",
+                {"description": "it has moved", "headers": headers("Location")},
+            )
+        },
+    }
+
+
+def _page(operation: str, summary: str, status: str, answer: Schema) -> Schema:
+    return {
+        "operationId": operation,
+        "tags": ["service"],
+        "summary": summary,
+        "responses": {status: answer, **problems()},
+    }
+
+
+def _simple(operation: str, summary: str, schema: Schema, *statuses: int) -> Schema:
+    return {
+        "operationId": operation,
+        "tags": ["service"],
+        "summary": summary,
+        "responses": {"200": answer(summary, schema), **problems(*statuses)},
+    }

@@ -1,0 +1,118 @@
+"""The vocabulary of the OpenAPI document: headers, problems, params that several routes share."""
+
+from typing import Any
+
+from kameo_async.web.schemas import Schema, reference
+
+JSON = "application/json"
+
+HEADERS: dict[str, Schema] = {
+    "Location": {"description": "where the job is", "schema": {"type": "string"}},
+    "Retry-After": {
+        "description": "seconds before it makes sense to ask again",
+        "schema": {"type": "integer"},
+    },
+    "ETag": {
+        "description": "changes with every revision, and only then; for If-None-Match",
+        "schema": {"type": "string"},
+    },
+    "Link": {
+        "description": 'the next page, as `<…>; rel="next"`, while there is more (RFC 8288)',
+        "schema": {"type": "string"},
+    },
+    "Preference-Applied": {
+        "description": "`wait=N`: the preference was honoured (RFC 7240)",
+        "schema": {"type": "string"},
+    },
+    "Content-Disposition": {"description": "a file name", "schema": {"type": "string"}},
+    "Allow": {"description": "the methods that are offered", "schema": {"type": "string"}},
+    "WWW-Authenticate": {"description": "Bearer (RFC 6750)", "schema": {"type": "string"}},
+    "X-Request-ID": {
+        "description": "the client's, when it is sane, else a new one; the log has it too",
+        "schema": {"type": "string"},
+    },
+}
+
+_PROBLEMS = {
+    400: "a param out of range, of the wrong type or unknown; a body that is no JSON object",
+    401: "a token is set, and none or a wrong one was given",
+    403: "a page of another origin may not do this",
+    404: "no such job, kind or path",
+    405: "the method is not offered here",
+    406: "the result does not come in that form",
+    408: "the body did not come in time",
+    409: "the job has no result, or has ended otherwise",
+    413: "the body is over 64 KiB",
+    415: "the body is not JSON",
+    421: "a foreign Host",
+    422: "the Idempotency-Key was used with other params or another kind",
+    426: "this is a websocket",
+    500: "ours; the log has the cause under the request_id",
+    503: "no job can be taken now; nothing was started",
+}
+_EVERYWHERE = (400, 401, 405, 421, 500)
+
+WAIT: Schema = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`wait=N`: seconds to wait for news, at most 60 (RFC 7240)",
+    "schema": {"type": "string"},
+    "example": "wait=30",
+}
+KNOWN: Schema = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "the ETag that the client has (RFC 9110)",
+    "schema": {"type": "string"},
+}
+KEY: Schema = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "the same key with the same params gives the same job",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+JOB_ID: Schema = {
+    "name": "job_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1},
+}
+SINCE: Schema = {
+    "name": "since",
+    "in": "query",
+    "description": "leaves out what the client has: revisions up to this one",
+    "schema": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
+}
+
+
+def answer(description: str, schema: Schema, *names: str, example: Any = None) -> Schema:
+    """An answer in JSON."""
+    content = {"schema": schema} | ({} if example is None else {"example": example})
+    return {"description": description, "headers": headers(*names), "content": {JSON: content}}
+
+
+def headers(*names: str) -> Schema:
+    """References to the headers of an answer."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*names, "X-Request-ID")}
+
+
+def problems(*statuses: int) -> Schema:
+    """References to the problems that a route may answer with, those of every route included."""
+    return {
+        str(status): {"$ref": f"#/components/responses/{status}"}
+        for status in sorted({*_EVERYWHERE, *statuses})
+    }
+
+
+def problem_responses() -> Schema:
+    """All problems there are."""
+    extra = {401: ("WWW-Authenticate",), 405: ("Allow",), 503: ("Retry-After",), 409: ("Retry-After",)}
+    content = {"application/problem+json": {"schema": reference("Problem")}}
+    return {
+        str(status): {
+            "description": description,
+            "headers": headers(*extra.get(status, ())),
+            "content": content,
+        }
+        for status, description in _PROBLEMS.items()
+    }

@@ -6,8 +6,10 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import structlog
+import uvloop
 from aiohttp import web
 
 from kameo_async.app import ReadConfig, create_app, kameo_config
@@ -17,16 +19,21 @@ from kameo_async.sandbox.options import SandboxOptions
 from kameo_async.sandbox.server import RunningSandbox, running_sandbox
 from kameo_async.settings import KameoSettings, Mode, ServiceSettings, load, state_file
 from kameo_async.web.keys import JOBS, SOCKETS
+from kameo_async.web.protocol import Runner, has_fast_parser
+from kameo_async.web.sparse import Sparse
 
 log = structlog.get_logger()
 
-KEEPALIVE_SECONDS = 15
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(settings: ServiceSettings, sandbox: SandboxOptions | None = None) -> None:
     """Serves until SIGINT or SIGTERM; a second signal ends at once. Raises OSError, InvalidKindError."""
-    abandoned = asyncio.run(_serve(settings, sandbox))
+    if not has_fast_parser():
+        raise OSError("aiohttp: its C extensions are missing; install it from a wheel, or with a C compiler")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.get_loop().set_exception_handler(_report)
+        abandoned = runner.run(_serve(settings, sandbox))
     if abandoned:
         _leave(0)
 
@@ -37,13 +44,7 @@ async def _serve(settings: ServiceSettings, sandbox: SandboxOptions | None) -> b
         mode, read_config = await _upstream(settings, sandbox, stack)
         state = state_file(settings, mode)
         app = create_app(settings, mode=mode, read_config=read_config, state=state)
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            handler_cancellation=True,
-            keepalive_timeout=KEEPALIVE_SECONDS,
-            shutdown_timeout=1,
-        )
+        runner = Runner(app)
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
         await web.TCPSite(runner, settings.host, settings.port).start()
@@ -98,6 +99,15 @@ def _stop_on_signals() -> asyncio.Event:
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop, number)
     return stopped
+
+
+def _report(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What went wrong outside of any request or job, without what is around it, which may be secret."""
+    error = context.get("exception")
+    _failures.say("loop.failed", message=context["message"], error=type(error).__name__ if error else None)
+
+
+_failures = Sparse(log.error, seconds=10)
 
 
 def _leave(code: int) -> None:

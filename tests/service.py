@@ -14,6 +14,7 @@ from kameo_async.app import create_app
 from kameo_async.jobs.kind import Kind
 from kameo_async.settings import ServiceSettings
 from kameo_async.web.keys import JOBS
+from kameo_async.web.protocol import Runner
 from tests.clock import FakeClock
 
 
@@ -129,14 +130,12 @@ class Service:
 @asynccontextmanager
 async def running_service(kinds: Sequence[Kind] | None = None, **settings: Any) -> AsyncIterator[Service]:
     """A service on a free port; `settings` are those of ServiceSettings."""
-    clock, gate = FakeClock(), Gate()
+    kinds = [Echo(), Gate()] if kinds is None else kinds
+    clock, gate = FakeClock(), next((kind for kind in kinds if isinstance(kind, Gate)), Gate())
     app = create_app(
-        ServiceSettings(shutdown_grace_seconds=0, **settings),
-        mode="test",
-        clock=clock,
-        kinds=[Echo(), gate] if kinds is None else kinds,
+        ServiceSettings(shutdown_grace_seconds=0, **settings), mode="test", clock=clock, kinds=kinds
     )
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+    runner = Runner(app)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -74,10 +74,15 @@ def _tell(request: web.Request, status: int, seconds: float) -> None:
     )
 
 
+def set_own_headers(headers: CIMultiDict[str]) -> None:
+    """What every answer carries, whatever it is."""
+    headers.update(HEADERS)
+
+
 async def set_headers(request: web.Request, response: web.StreamResponse) -> None:
     """The `on_response_prepare` hook, after that of aiohttp-cors, which asserts that it is the first."""
     headers = response.headers
-    headers.update(HEADERS)
+    set_own_headers(headers)
     headers[REQUEST_ID_HEADER] = request.get(REQUEST_ID, "")
     if request.path.startswith("/api/"):
         headers.setdefault(hdrs.CACHE_CONTROL, "no-store")

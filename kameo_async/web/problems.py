@@ -72,7 +72,9 @@ _INTERNAL = _Answer(500, "Something went wrong; the log has the cause under this
 _DETAILS = {404: "There is nothing at this path", 405: "This method is not offered here"}
 
 
-def problem_of(request: web.BaseRequest, error: Exception, request_id: str) -> web.Response:
+def problem_of(
+    request: web.BaseRequest, error: Exception, request_id: str, instance: str | None = None
+) -> web.Response:
     """The answer to a request that ended on `error`; what is not in the table is logged and is ours."""
     answer = _answer_of(error)
     if answer is _INTERNAL:
@@ -82,7 +84,7 @@ def problem_of(request: web.BaseRequest, error: Exception, request_id: str) -> w
         "title": HTTPStatus(answer.status).phrase,
         "status": answer.status,
         "detail": answer.detail or str(error),
-        "instance": request.rel_url.raw_path,
+        "instance": request.rel_url.raw_path if instance is None else instance,
         "request_id": request_id,
     }
     if isinstance(error, errors.InvalidParamsError):

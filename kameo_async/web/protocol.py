@@ -1,0 +1,138 @@
+"""What must be decided before there is a request: bytes that are none, clients that say nothing, too many.
+
+aiohttp offers no public way to answer what its parser refuses, to bound how long a first request may take,
+or to bound connections; three of its private methods are overridden here, and tests/trust holds them.
+"""
+
+import asyncio
+import resource
+from typing import Any, Final
+
+import structlog
+from aiohttp import hdrs, http_parser, web
+from aiohttp.web_protocol import RequestHandler
+
+from kameo_async.web.door import set_own_headers
+from kameo_async.web.problems import HttpError, problem_of
+from kameo_async.web.sparse import Sparse
+
+log = structlog.get_logger()
+
+FIRST_REQUEST_SECONDS: Final = 10  # from the connection to the end of the first request's headers
+KEEPALIVE_SECONDS: Final = 12  # from an answer to the end of the next request's headers
+LINGERING_SECONDS: Final = 5  # for a body that nobody wanted
+SHUTDOWN_SECONDS: Final = 1
+RESERVED_DESCRIPTORS: Final = 64  # for files, the upstream and the journal
+
+
+def has_fast_parser() -> bool:
+    """Whether aiohttp's C parser is there; the other one is more lenient than is safe."""
+    return http_parser.HttpRequestParser is not http_parser.HttpRequestParserPy
+
+
+class Connection(RequestHandler):
+    """A connection that must say something in time, and whose noise is answered without an echo."""
+
+    __slots__ = ("_first_request",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._first_request = self._loop.call_later(FIRST_REQUEST_SECONDS, self._say_nothing_longer)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._first_request.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._request_count:
+            self._first_request.cancel()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being answered on it."""
+        return not self._request_in_progress and not self._messages
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answers what is no request; neither the answer nor the log repeats a byte of it."""
+        log.info("http.unreadable", status=status)
+        return self._plain(request, HttpError(status, "The request cannot be understood"))
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Also answers as a problem what the framework refused before any handler (417)."""
+        if isinstance(resp, web.HTTPException) and not resp.prepared:
+            resp = self._plain(request, HttpError(resp.status, resp.reason))
+        return await super().finish_response(request, resp, start_time)
+
+    def _plain(self, request: web.BaseRequest, error: HttpError) -> web.Response:
+        answer = problem_of(request, error, request_id="", instance="")
+        set_own_headers(answer.headers)
+        answer.headers[hdrs.CACHE_CONTROL] = "no-store"
+        answer.force_close()
+        return answer
+
+    def _say_nothing_longer(self) -> None:
+        if self.is_idle:
+            self.force_close()
+
+
+class Server(web.Server):
+    """Makes a `Connection` for each client, and room for it: descriptors are never used up."""
+
+    max_connections: int = 1024
+
+    def __call__(self) -> Connection:
+        if len(self._connections) >= self.max_connections:
+            self._make_room()
+        return Connection(self, loop=self._loop, **self._kwargs)
+
+    def _make_room(self) -> None:
+        """Closes the connection that has been idle since the earliest start; else the new one finds none."""
+        _crowded.say("http.crowded", connections=len(self._connections))
+        for connection in self._connections:
+            if isinstance(connection, Connection) and connection.is_idle and connection.transport is not None:
+                connection.force_close()
+                return
+
+
+_crowded = Sparse(log.warning, seconds=10)
+
+
+class Runner(web.AppRunner):
+    """Runs an application on `Server`."""
+
+    def __init__(self, app: web.Application) -> None:
+        super().__init__(
+            app,
+            access_log=None,
+            handler_cancellation=True,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            lingering_time=LINGERING_SECONDS,
+            shutdown_timeout=SHUTDOWN_SECONDS,
+        )
+
+    async def _make_server(self) -> Server:
+        made = await super()._make_server()
+        options: dict[str, Any] = {**made._kwargs, "handler_cancellation": made.handler_cancellation}  # noqa: SLF001
+        server = Server(made.request_handler, request_factory=made.request_factory, **options)
+        server.max_connections = max(1, raised_descriptor_limit() - RESERVED_DESCRIPTORS)
+        return server
+
+
+def raised_descriptor_limit() -> int:
+    """The most descriptors that this process may have, after asking for as many as it may ask for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):
+            return soft
+    return hard

@@ -1,0 +1,23 @@
+"""A log line that may come thousands of times a second, told now and then with a count of the rest."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+class Sparse:
+    """Says a thing at most once in `seconds`; the next time it tells how many were left out."""
+
+    def __init__(self, tell: Callable[..., Any], seconds: float) -> None:
+        self._tell = tell
+        self._seconds = seconds
+        self._next = 0.0
+        self._left_out = 0
+
+    def say(self, event: str, **fields: object) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            self._left_out += 1
+            return
+        self._tell(event, left_out=self._left_out, **fields)
+        self._next, self._left_out = now + self._seconds, 0

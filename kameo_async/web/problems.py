@@ -69,7 +69,11 @@ _TABLE: dict[type[Exception], _Answer] = {
 }
 _INTERNAL = _Answer(500, "Something went wrong; the log has the cause under this request_id")
 # The framework's own texts repeat the status; these say what to do.
-_DETAILS = {404: "There is nothing at this path", 405: "This method is not offered here"}
+_DETAILS = {
+    400: "The request cannot be understood",
+    404: "There is nothing at this path",
+    405: "This method is not offered here",
+}
 
 
 def problem_of(

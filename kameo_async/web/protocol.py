@@ -6,13 +6,14 @@ or to bound connections; three of its private methods are overridden here, and t
 
 import asyncio
 import resource
+import uuid
 from typing import Any, Final
 
 import structlog
 from aiohttp import hdrs, http_parser, web
 from aiohttp.web_protocol import RequestHandler
 
-from kameo_async.web.door import set_own_headers
+from kameo_async.web.door import REQUEST_ID_HEADER, set_own_headers
 from kameo_async.web.problems import HttpError, problem_of
 from kameo_async.web.sparse import Sparse
 
@@ -61,7 +62,6 @@ class Connection(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answers what is no request; neither the answer nor the log repeats a byte of it."""
-        log.info("http.unreadable", status=status)
         return self._plain(request, HttpError(status, "The request cannot be understood"))
 
     async def finish_response(
@@ -72,9 +72,17 @@ class Connection(RequestHandler):
             resp = self._plain(request, HttpError(resp.status, resp.reason))
         return await super().finish_response(request, resp, start_time)
 
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """aiohttp's own words come with a traceback, which may hold what the client sent."""
+        error = kw.get("exc_info")
+        log.warning("http.connection_failed", error=type(error).__name__)
+
     def _plain(self, request: web.BaseRequest, error: HttpError) -> web.Response:
-        answer = problem_of(request, error, request_id="", instance="")
+        request_id = uuid.uuid4().hex
+        log.info("http.unreadable", status=error.status, request_id=request_id)
+        answer = problem_of(request, error, request_id, instance="")
         set_own_headers(answer.headers)
+        answer.headers[REQUEST_ID_HEADER] = request_id
         answer.headers[hdrs.CACHE_CONTROL] = "no-store"
         answer.force_close()
         return answer

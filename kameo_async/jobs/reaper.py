@@ -1,6 +1,7 @@
 """The background coroutine that removes finished jobs when their time is over."""
 
 import asyncio
+from datetime import datetime
 from typing import Self
 
 import structlog
@@ -16,7 +17,8 @@ SLICE = 100  # jobs removed before others get the loop
 class Reaper:
     """Looks through the store every `interval_seconds`; an async context manager.
 
-    An exception of its own is logged and ends nothing but that round.
+    An exception of its own is logged and ends nothing but that round. `last_run_at` is the end of the last
+    round that went well (UTC; None before the first), `failures` counts the others.
     """
 
     def __init__(self, store: JobStore, clock: Clock, interval_seconds: float) -> None:
@@ -24,6 +26,8 @@ class Reaper:
         self._clock = clock
         self._interval_seconds = interval_seconds
         self._task: asyncio.Task[None] | None = None
+        self.last_run_at: datetime | None = None
+        self.failures = 0
 
     @property
     def is_alive(self) -> bool:
@@ -43,7 +47,9 @@ class Reaper:
             await self._clock.sleep(self._interval_seconds)
             try:
                 await self._reap()
+                self.last_run_at = self._clock.now()
             except Exception:
+                self.failures += 1
                 log.exception("reaper.failed")
 
     async def _reap(self) -> None:

@@ -64,7 +64,7 @@ class JobService:
         self._store: JobStore = _store(limits, self._clock, journal)
         engine_limits = EngineLimits(limits.max_running, limits.timeout_seconds, limits.ttl_seconds)
         self._engine: Engine = LocalEngine(self._store, self.kinds, self._clock, engine_limits)
-        self._reaper = Reaper(self._store, self._clock, limits.reap_interval_seconds)
+        self.reaper = Reaper(self._store, self._clock, limits.reap_interval_seconds)
 
     async def __aenter__(self) -> Self:
         self._thread = LoopThread()
@@ -72,7 +72,7 @@ class JobService:
             for part in (self._store, *self.kinds.values()):
                 if isinstance(part, AbstractAsyncContextManager):
                     await stack.enter_async_context(part)
-            await stack.enter_async_context(self._reaper)
+            await stack.enter_async_context(self.reaper)
             self._exit = stack.pop_all()
         return self
 
@@ -89,7 +89,7 @@ class JobService:
     @property
     def is_ready(self) -> bool:
         """Whether it takes jobs, keeps and expires them."""
-        return not self._is_draining and self._reaper.is_alive and self._store.is_writable
+        return not self._is_draining and self.reaper.is_alive and self._store.is_writable
 
     @property
     def active_jobs(self) -> int:

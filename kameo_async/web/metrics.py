@@ -1,15 +1,25 @@
 """What Prometheus is told; names and units after its conventions, no id as a label."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from kameo_async.jobs.models import Job, JobStatus
+from kameo_async.jobs.models import Job
+from kameo_async.jobs.service import JobService
 from kameo_async.jobs.subscription import Event, Expired
 
-Counts = Callable[[], Mapping[tuple[str, JobStatus], int]]
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series
+
+Family = CounterMetricFamily | GaugeMetricFamily
+
+# Anybody may invent a method, and each would be a series for ever.
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
+SWITCHING_PROTOCOLS: Final = 101
+JOB_SECONDS: Final = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200)
 
 
 class Metrics:
@@ -17,53 +27,42 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "kameo_async_http_requests_total",
-            "Requests answered, by route.",
-            ("method", "route", "status"),
-            registry=self.registry,
+        self._answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._requests = self._counter(
+            "http_requests", "Requests answered, by route.", "method", "route", "status"
         )
         self._request_seconds = Histogram(
             "kameo_async_http_request_duration_seconds",
-            "Time to the answer, long polls included.",
+            "Time to the answer, long polls included; of a websocket none.",
             ("method", "route"),
             registry=self.registry,
         )
-        self._finished = Counter(
-            "kameo_async_jobs_finished_total", "Jobs that ended.", ("kind", "status"), registry=self.registry
+        self._finished = self._counter("jobs_finished", "Jobs that ended.", "kind", "status")
+        self._queued_seconds = self._job_seconds("job_queue", "Time from submit to start.")
+        self._running_seconds = self._job_seconds("job_run", "Time from start to end.")
+        self._expired = self._counter(
+            "jobs_expired", "Finished jobs removed, at their time or early to make room.", "reason"
         )
-        self._queued_seconds = Histogram(
-            "kameo_async_job_queue_seconds", "Time from submit to start.", ("kind",), registry=self.registry
+        for reason in ("ttl", "early"):
+            self._expired.labels(reason)
+        self._upstream_requests = self._counter(
+            "upstream_requests", "Requests to the upstream, by status or what went wrong.", "outcome"
         )
-        self._running_seconds = Histogram(
-            "kameo_async_job_run_seconds", "Time from start to end.", ("kind",), registry=self.registry
-        )
-        self._expired = Counter(
-            "kameo_async_jobs_expired_total",
-            "Finished jobs removed, at their time or early to make room.",
-            ("reason",),
-            registry=self.registry,
-        )
-        self._upstream_requests = Counter(
-            "kameo_async_upstream_requests_total",
-            "Requests to the upstream.",
-            ("outcome",),
-            registry=self.registry,
-        )
-        self._throttle_seconds = Counter(
-            "kameo_async_upstream_throttle_seconds_total",
-            "Time spent waiting for the upstream's limit.",
-            registry=self.registry,
+        self._throttle_seconds = self._counter(
+            "upstream_throttle_seconds", "Time that requests waited for the upstream's limit."
         )
 
-    def watch(self, counts: Counts, sockets: Callable[[], int]) -> None:
-        """Adds gauges that are read when somebody asks."""
-        self.registry.register(_Gauges(counts, sockets))
+    def watch(self, jobs: JobService, sockets: Callable[[], int]) -> None:
+        """Adds what is read when somebody asks."""
+        self.registry.register(_Watching(jobs, sockets))
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """A request was answered."""
-        self._requests.labels(method, route, str(status)).inc()
-        self._request_seconds.labels(method, route).observe(seconds)
+        """A request was answered, or its websocket closed."""
+        key = (method, route, status)
+        requests, request_seconds = self._answers.get(key) or self._answer(key)
+        requests.inc()
+        if status != SWITCHING_PROTOCOLS:
+            request_seconds.observe(seconds)
 
     def requested(self, outcome: str) -> None:
         """A request to the upstream ended: its status, or a word for what went wrong."""
@@ -79,30 +78,64 @@ class Metrics:
         elif event.is_terminal:
             self._ended(event)
         elif event.started_at is not None and event.progress is None:
-            self._queued_seconds.labels(event.kind).observe(
-                (event.started_at - event.created_at).total_seconds()
-            )
+            _observe(self._queued_seconds, event.kind, event.created_at, event.started_at)
 
     def expose(self) -> bytes:
         """Prometheus's text format."""
         return generate_latest(self.registry)
 
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"kameo_async_{name}_total", text, labels, registry=self.registry)
+
+    def _job_seconds(self, name: str, text: str) -> Histogram:
+        name = f"kameo_async_{name}_seconds"
+        return Histogram(name, text, ("kind",), registry=self.registry, buckets=JOB_SECONDS)
+
+    def _answer(self, key: tuple[str, str, int]) -> tuple[Counter, Histogram]:
+        """The two series of such an answer; finding them anew costs more than counting."""
+        method, route, status = key
+        known = method if method in METHODS else "other"
+        series = self._requests.labels(known, route, str(status)), self._request_seconds.labels(known, route)
+        if known == method:
+            self._answers[key] = series
+        return series
+
     def _ended(self, job: Job) -> None:
         self._finished.labels(job.kind, job.status).inc()
         if job.started_at is not None and job.finished_at is not None:
-            self._running_seconds.labels(job.kind).observe((job.finished_at - job.started_at).total_seconds())
+            _observe(self._running_seconds, job.kind, job.started_at, job.finished_at)
 
 
-class _Gauges(Collector):
-    def __init__(self, counts: Counts, sockets: Callable[[], int]) -> None:
-        self._counts = counts
+def _observe(seconds: Histogram, kind: str, start: datetime, end: datetime) -> None:
+    """The wall clock may be set back; a histogram knows no negative time."""
+    seconds.labels(kind).observe(max(0.0, (end - start).total_seconds()))
+
+
+class _Watching(Collector):
+    def __init__(self, jobs: JobService, sockets: Callable[[], int]) -> None:
+        self._jobs = jobs
         self._sockets = sockets
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        jobs = GaugeMetricFamily("kameo_async_jobs", "Jobs kept.", labels=("kind", "status"))
-        for (kind, status), count in self._counts().items():
-            jobs.add_metric((kind, status), count)
-        yield jobs
+    def collect(self) -> Iterable[Family]:
+        yield self._counts()
         yield GaugeMetricFamily(
             "kameo_async_websocket_connections", "Websockets open.", value=self._sockets()
         )
+        reaper = self._jobs.reaper
+        yield CounterMetricFamily(
+            "kameo_async_reaper_failures_total",
+            "Rounds of the reaper that ended on an error.",
+            value=reaper.failures,
+        )
+        if reaper.last_run_at is not None:
+            yield GaugeMetricFamily(
+                "kameo_async_reaper_last_run_timestamp_seconds",
+                "When the reaper's last good round ended.",
+                value=reaper.last_run_at.timestamp(),
+            )
+
+    def _counts(self) -> Family:
+        jobs = GaugeMetricFamily("kameo_async_jobs", "Jobs kept.", labels=("kind", "status"))
+        for (kind, status), count in self._jobs.counts().items():
+            jobs.add_metric((kind, status), count)
+        return jobs

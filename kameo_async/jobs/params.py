@@ -34,7 +34,7 @@ def validate(model: type[BaseModel], values: Mapping[str, Any]) -> BaseModel:
     if unknown:
         raise InvalidParamsError(unknown)
     try:
-        return model.model_validate_json(orjson.dumps(dict(values)), strict=True)
+        return model.model_validate_json(_encoded(values), strict=True)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
         raise InvalidParamsError([_problem(model, detail) for detail in details]) from None
@@ -48,6 +48,14 @@ def canonical(params: BaseModel) -> bytes:
 def restore(model: type[BaseModel], params: bytes) -> BaseModel:
     """What `canonical` wrote."""
     return model.model_validate_json(params)
+
+
+def _encoded(values: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(dict(values))
+    except TypeError:  # nested deeper than 254 levels, or no JSON value at all
+        problem = ParamProblem("", "Params are no JSON values, or nested too deeply")
+        raise InvalidParamsError([problem]) from None
 
 
 def _names(model: type[BaseModel]) -> set[str]:

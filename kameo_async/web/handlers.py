@@ -18,6 +18,7 @@ from kameo_async.web import query
 from kameo_async.web.door import REQUEST_ID
 from kameo_async.web.keys import JOBS
 from kameo_async.web.negotiation import Format, wanted_format
+from kameo_async.web.preferences import known_tags, wait_seconds
 from kameo_async.web.problems import RETRY_AFTER_SECONDS, HttpError
 from kameo_async.web.schemas import params_schema, result_schema
 
@@ -30,7 +31,7 @@ async def submit(request: web.Request) -> web.Response:
     jobs, name = request.app[JOBS], request.match_info["job"]
     if name not in jobs.kinds:
         raise UnknownKindError
-    key, seconds = query.idempotency_key(request), query.wait_seconds(request)
+    key, seconds = query.idempotency_key(request), wait_seconds(request)
     values = await query.params(request, params_schema(jobs.kinds[name].Params))
     job = await jobs.submit(name, values, key=key, request_id=request[REQUEST_ID])
     applied = _applied(seconds)
@@ -48,7 +49,7 @@ async def get_job(request: web.Request) -> web.Response:
     """The job; as a long poll with `Prefer: wait=N` and the `ETag` that the client has."""
     jobs, job_id = request.app[JOBS], request.match_info["job"]
     job = await jobs.get(job_id)
-    known, seconds = query.known_tags(request), query.wait_seconds(request)
+    known, seconds = known_tags(request), wait_seconds(request)
     if seconds is not None and not job.is_terminal:
         job = await jobs.wait(job_id, _news(job, known), seconds)
     if known and (_tag(job) in known or "*" in known):
@@ -140,12 +141,12 @@ def _document(job: Job, headers: dict[str, str]) -> web.Response:
 
 
 def _state_headers(job: Job) -> dict[str, str]:
-    tag: dict[str, str] = {hdrs.ETAG: f'"{_tag(job)}"'}
+    tag: dict[str, str] = {hdrs.ETAG: _tag(job)}
     return tag if job.is_terminal else tag | _RETRY
 
 
 def _tag(job: Job) -> str:
-    return str(job.revision)
+    return f'"{job.revision}"'
 
 
 def _location(job: Job) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """In which form a result is wanted: `?format=`, else `Accept` (RFC 9110 section 12.5.1)."""
 
+import re
 from dataclasses import dataclass, replace
 
 from aiohttp import hdrs, web
@@ -9,6 +10,7 @@ from kameo_async.web.problems import HttpError
 from kameo_async.web.query import single
 
 LOCALES = ("sv", "da", "no")
+_QUALITY = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,5 @@ def _range(part: str) -> tuple[str, float]:
     for parameter in parameters:
         key, _, value = parameter.partition("=")
         if key.strip() == "q":
-            try:
-                return name, float(value)
-            except ValueError:
-                return name, 0.0
+            return name, float(value) if _QUALITY.fullmatch(value.strip()) else 0.0
     return name, 1.0

@@ -1,4 +1,4 @@
-"""From a request to values: params from query and body, preferences, entity tags, listing."""
+"""From a request to values: params from query and body, the key of idempotency, listing."""
 
 import asyncio
 import re
@@ -14,13 +14,12 @@ from kameo_async.jobs.errors import InvalidParamsError, ParamProblem
 from kameo_async.jobs.models import JobStatus
 from kameo_async.web.problems import HttpError
 
-MAX_WAIT_SECONDS: Final = 60
 BODY_TIMEOUT_SECONDS: Final = 10
 _LIMIT_DEFAULT, _LIMIT_MAX = 20, 100
-_ETAG: Final = re.compile(r'(?:W/)?"([^"]*)"')
-_WAIT: Final = re.compile(r'\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:;.*)?', re.IGNORECASE)
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
+# As JSON writes them, and none that is infinite.
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,99})?(?:[eE][+-]?[0-9]{1,2})?")
 _CURSOR: Final = re.compile(r"[0-9]{1,18}")
 
 
@@ -64,22 +63,27 @@ def _from_query(query: MultiMapping[str], schema: Mapping[str, Any]) -> dict[str
     values: dict[str, Any] = {}
     for name in dict.fromkeys(query):
         texts = query.getall(name)
-        types = _types(schema, schema.get("properties", {}).get(name, {}))
-        if "array" in types:
-            values[name] = [word.strip() for text in texts for word in text.split(",")]
+        wanted = _alternatives(schema, schema.get("properties", {}).get(name, {}))
+        arrays = [each for each in wanted if each.get("type") == "array"]
+        if arrays:
+            types = _types(schema, arrays[0].get("items", {}))
+            values[name] = [_scalar(word.strip(), types) for text in texts for word in text.split(",")]
         elif len(texts) > 1:
             raise InvalidParamsError([ParamProblem(name, f"{_title(name)} was given more than once")])
         else:
-            values[name] = _scalar(texts[0], types)
+            values[name] = _scalar(texts[0], _types(schema, {"anyOf": wanted}))
     return values
 
 
-def _types(schema: Mapping[str, Any], field: Mapping[str, Any]) -> set[str]:
+def _alternatives(schema: Mapping[str, Any], field: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The schemas that a value may fit, references followed."""
     if "$ref" in field:
         field = schema["$defs"][field["$ref"].rpartition("/")[2]]
-    alternatives = field.get("anyOf", [])
-    types = {kind for each in alternatives for kind in _types(schema, each)}
-    return types | {field["type"]} if "type" in field else types
+    return [each for option in field.get("anyOf", []) for each in _alternatives(schema, option)] or [field]
+
+
+def _types(schema: Mapping[str, Any], field: Mapping[str, Any]) -> set[str]:
+    return {each["type"] for each in _alternatives(schema, field) if "type" in each}
 
 
 def _scalar(text: str, types: set[str]) -> Any:
@@ -87,11 +91,8 @@ def _scalar(text: str, types: set[str]) -> Any:
         return int(text)
     if "boolean" in types and text in ("true", "false"):
         return text == "true"
-    if "number" in types:
-        try:
-            return float(text)
-        except ValueError:
-            return text
+    if "number" in types and _NUMBER.fullmatch(text):
+        return float(text)
     return text
 
 
@@ -99,28 +100,15 @@ def _title(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def wait_seconds(request: web.Request) -> int | None:
-    """`Prefer: wait=N` (RFC 7240 section 4.3), capped; the first one counts, None where there is none."""
-    for line in request.headers.getall("Prefer", ()):
-        for preference in line.split(","):
-            if match := _WAIT.fullmatch(preference):
-                return min(int(match[1]), MAX_WAIT_SECONDS)
-    return None
-
-
-def known_tags(request: web.Request) -> frozenset[str]:
-    """The entity tags of If-None-Match, compared weakly (RFC 9110 section 13.1.2); `*` is any."""
-    lines = ",".join(request.headers.getall("If-None-Match", ()))
-    return frozenset({"*"}) if lines.strip() == "*" else frozenset(_ETAG.findall(lines))
-
-
 def idempotency_key(request: web.Request) -> str | None:
     """1-255 visible ASCII characters, or none."""
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not _KEY.fullmatch(key):
+    keys = request.headers.getall("Idempotency-Key", [])
+    if not keys:
+        return None
+    if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
         problem = ParamProblem("Idempotency-Key", "Idempotency-Key must be 1 to 255 visible ASCII characters")
         raise InvalidParamsError([problem])
-    return key
+    return keys[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 
 from kameo_async.web.access import UnauthorizedError
 from kameo_async.web.keys import ACCESS, METRICS
+from kameo_async.web.metrics import SWITCHING_PROTOCOLS
 from kameo_async.web.pages import locked_page
 from kameo_async.web.problems import problem_of
 
@@ -53,7 +54,8 @@ async def door(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = redirect(error) if error.status < 400 else problem_of(request, error, request_id)
     except Exception as error:
         response = problem_of(request, error, request_id)
-    _tell(request, response.status, asyncio.get_running_loop().time() - started)
+    if response.status != SWITCHING_PROTOCOLS:  # told when it was opened: its end is the client's as often
+        _tell(request, response.status, asyncio.get_running_loop().time() - started)
     return response
 
 
@@ -86,6 +88,8 @@ async def set_headers(request: web.Request, response: web.StreamResponse) -> Non
     headers[REQUEST_ID_HEADER] = request.get(REQUEST_ID, "")
     if request.path.startswith("/api/"):
         headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
+    if response.status == SWITCHING_PROTOCOLS:
+        _tell(request, response.status, 0)
     origin = request.headers.get(hdrs.ORIGIN)
     if origin is not None:
         _allow(request, headers, origin)

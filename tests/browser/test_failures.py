@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.processes import Service, sandbox
@@ -196,9 +195,9 @@ async def test_every_request_has_a_time_limit(page: Page, service: Service) -> N
     await expect(page.get_by_role("alert")).to_contain_text("Tjänsten svarar inte")
 
 
-@pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>", "<b>bold</b>"])
-async def test_text_is_never_taken_for_html(page: Page, service: Service, name: str) -> None:
-    """A title that looks like HTML is shown as it is."""
+async def test_text_is_never_taken_for_html(page: Page, service: Service) -> None:
+    """A title that looks like HTML is shown as it is, and an address that is a script is no link."""
+    name = "<img src=x onerror=alert(1)><b>bold</b>"
     job = await submit(page, service.url, max_pages=1, limit=1)
 
     async def spoil(route: object) -> None:

@@ -10,7 +10,7 @@ from pytest_asyncio import is_async_test
 
 from tests.browser.plugin import plugin
 from tests.browser.processes import Service, sandbox
-from tests.browser.reader import CHROMIUM, CHROMIUM_ARGS, open_page
+from tests.browser.reader import CHROMIUM, CHROMIUM_ARGS, fetch, open_page
 
 HERE = Path(__file__).parent
 
@@ -77,3 +77,27 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     """A page of a Swedish reader at a desk."""
     async with open_page(browser) as opened:
         yield opened
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def many(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    """A service on a sandbox with a thousand loans."""
+    async with sandbox(pages=84) as settings:
+        with Service(tmp_path_factory.mktemp("many"), env=settings) as running:
+            yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def fetched(browser: Browser, service: Service) -> AsyncIterator[str]:
+    """The address of a finished fetch of 80 loans."""
+    async with open_page(browser) as page:
+        await fetch(page, service.url)
+        yield page.url
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def loans(page: Page, fetched: str) -> Page:
+    """A page that shows those 80 loans."""
+    await page.goto(fetched)
+    await page.locator(".result").wait_for(state="visible")
+    return page

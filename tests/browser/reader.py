@@ -66,3 +66,10 @@ async def job_id_of(page: Page) -> str:
     """The job that the page's address names, as soon as it does."""
     await page.wait_for_url("**/*#job=*")
     return page.url.partition("#job=")[2]
+
+
+async def result_of(page: Page) -> list[dict[str, Any]]:
+    """The loans as the service gives them."""
+    job_id = page.url.partition("#job=")[2]
+    origin = page.url.split("/?")[0].split("/#")[0].rstrip("/")
+    return list((await (await page.request.get(f"{origin}/api/jobs/{job_id}/result")).json())["loans"])

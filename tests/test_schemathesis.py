@@ -7,33 +7,24 @@ from pathlib import Path
 
 from tests.service import Echo, running_service
 
-CONFIG = Path(__file__).parent / "schemathesis.toml"
+ROOT = Path(__file__).parent.parent
 EXAMPLES = os.environ.get("KAMEO_ASYNC_FUZZ_EXAMPLES", "5")
+TOKEN = "schemathesis-token"
 
 
 async def test_every_check_of_schemathesis_holds(tmp_path: Path) -> None:
     """All checks, on every operation, with data that fits and data that does not."""
-    options = {
-        "--checks": "all",
-        "--phases": "examples,coverage,fuzzing,stateful",
-        "--max-examples": EXAMPLES,
-        "--seed": "4711",
-        # A websocket is no operation that HTTP could carry out: without an upgrade it is 426.
-        "--exclude-path-regex": "/ws$",
-        "--request-timeout": "10",
-        "--suppress-health-check": "all",
-        "--generation-database": "none",
-    }
-    words = [word for option in options.items() for word in option]
-    async with running_service([Echo()], max_pending_jobs=100_000) as service:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "KAMEO_ASYNC_TOKEN": TOKEN}
+    async with running_service([Echo()], max_pending_jobs=100_000, token=TOKEN) as service:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "schemathesis.cli", "--config-file", CONFIG),
-            *("run", f"{service.url}/api/openapi.json"),
-            *words,
-            "--no-color",
+            *(sys.executable, "-m", "schemathesis.cli"),
+            *("--config-file", ROOT / "tests" / "schemathesis.toml"),
+            *("run", f"{service.url}/api/openapi.json", "--header", f"Authorization: Bearer {TOKEN}"),
+            *("--max-examples", EXAMPLES, "--generation-database", "none", "--no-color"),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             cwd=tmp_path,
+            env=environment,
         )
         said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()[-8000:]

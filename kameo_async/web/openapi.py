@@ -6,12 +6,14 @@ from kameo_async.jobs.kind import Kind, table_of
 from kameo_async.jobs.models import JobStatus
 from kameo_async.web.examples import ACCEPTED, FINISHED
 from kameo_async.web.negotiation import CSV, LOCALES, XLSX
+from kameo_async.web.openapi_service import service_paths
 from kameo_async.web.openapi_terms import (
     HEADERS,
     JOB_ID,
     JSON,
     KEY,
     KNOWN,
+    LINKS,
     SINCE,
     WAIT,
     answer,
@@ -40,7 +42,7 @@ def describe(kinds: Iterable[Kind], version: str, *, needs_token: bool) -> Schem
             {"name": "kinds", "description": "Start"},
             {"name": "service", "description": "How it is"},
         ],
-        "paths": {**_kind_paths(kinds), **_job_paths(kinds), **_service_paths()},
+        "paths": {**_kind_paths(kinds), **_job_paths(kinds), **service_paths()},
         "components": {"schemas": components(kinds), "headers": HEADERS, "responses": problem_responses()},
     }
     if needs_token:
@@ -79,7 +81,8 @@ def _submit(kind: Kind) -> Schema:
                 "Location",
                 "Preference-Applied",
                 example=FINISHED,
-            ),
+            )
+            | {"links": LINKS},
             "202": answer(
                 "the job, started",
                 reference("SubmittedJob"),
@@ -87,7 +90,8 @@ def _submit(kind: Kind) -> Schema:
                 "Retry-After",
                 "Preference-Applied",
                 example=ACCEPTED,
-            ),
+            )
+            | {"links": LINKS},
             **problems(403, 404, 408, 413, 415, 422, 503),
         },
     }
@@ -225,60 +229,4 @@ def _socket(summary: str, operation: str, *statuses: int) -> Schema:
         "tags": ["jobs"],
         "summary": f"{summary} by websocket (see /api/asyncapi.json)",
         "responses": {"101": {"description": "a websocket"}, **problems(403, 426, 503, *statuses)},
-    }
-
-
-def _service_paths() -> Schema:
-    plain = {"type": "object"}
-    html = {
-        "description": "a page",
-        "headers": headers("ETag"),
-        "content": {"text/html": {"schema": {"type": "string"}}},
-    }
-    return {
-        "/api/kinds": {"get": _simple("list-kinds", "The kinds with their schemas", plain)},
-        "/api/health": {"get": _simple("health", "How the service is, while its process lives", plain)},
-        "/api/ready": {"get": _simple("ready", "Whether it takes jobs", plain, 503)},
-        "/api/openapi.json": {"get": _simple("openapi", "This document", plain)},
-        "/api/asyncapi.json": {"get": _simple("asyncapi", "The websockets, described", plain)},
-        "/metrics": {
-            "get": {
-                **_simple("metrics", "Prometheus's text format", plain),
-                "responses": {
-                    "200": {
-                        "description": "metrics",
-                        "content": {"text/plain": {"schema": {"type": "string"}}},
-                    },
-                    **problems(),
-                },
-            }
-        },
-        "/docs": {"get": _page("docs", "The page to try this from", "200", html)},
-        "/": {"get": _page("page", "The page", "200", html)},
-        "/docs/async_process_demo.html": {
-            "get": _page(
-                "old-page",
-                "The ancestor's address of the page",
-                "308",
-                {"description": "it has moved", "headers": headers("Location")},
-            )
-        },
-    }
-
-
-def _page(operation: str, summary: str, status: str, answer: Schema) -> Schema:
-    return {
-        "operationId": operation,
-        "tags": ["service"],
-        "summary": summary,
-        "responses": {status: answer, **problems()},
-    }
-
-
-def _simple(operation: str, summary: str, schema: Schema, *statuses: int) -> Schema:
-    return {
-        "operationId": operation,
-        "tags": ["service"],
-        "summary": summary,
-        "responses": {"200": answer(summary, schema), **problems(*statuses)},
     }

@@ -75,13 +75,20 @@ JOB_ID: Schema = {
     "name": "job_id",
     "in": "path",
     "required": True,
-    "schema": {"type": "string", "minLength": 1},
+    "schema": {"type": "string", "format": "uuid"},
 }
 SINCE: Schema = {
     "name": "since",
     "in": "query",
     "description": "leaves out what the client has: revisions up to this one",
     "schema": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
+}
+
+
+# Where to go with a job.
+LINKS: Schema = {
+    operation: {"operationId": operation, "parameters": {"job_id": "$response.body#/job_id"}}
+    for operation in ("get-job", "cancel-job", "get-result", "follow-job")
 }
 
 

@@ -1,10 +1,11 @@
 """JSON Schemas for the documents: those of the models that the handlers use, under one roof."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
 from kameo_async.jobs.document import JobAccepted, JobDocument, JsonNumbers
@@ -13,12 +14,54 @@ from kameo_async.web.problems import Problem
 
 Schema = dict[str, Any]
 ROOF = "#/components/schemas/"
+_CLOSED: Schema = {"additionalProperties": False}
+
+
+class Health(BaseModel):
+    """How the service is."""
+
+    status: Literal["healthy"]
+    timestamp: datetime
+    version: str
+    engine: str
+    mode: Literal["live", "sandbox", "test"]
+    durable: bool = Field(description="whether jobs survive a restart")
+    active_jobs: int = Field(ge=0, description="jobs that wait or run")
+    websocket_connections: int = Field(ge=0)
+
+
+class Ready(BaseModel):
+    """It takes jobs."""
+
+    status: Literal["ready"]
+
+
+class KindDocument(BaseModel):
+    """A kind of job."""
+
+    model_config = ConfigDict(title="Kind")
+
+    kind: str
+    title: str
+    description: str
+    table: str | None = Field(description="the field of the result that holds rows; null where none does")
+    params: dict[str, Any] = Field(description="a JSON Schema")
+    result: dict[str, Any] = Field(description="a JSON Schema")
+
+
+class Kinds(BaseModel):
+    """The kinds that may be started."""
+
+    kinds: list[KindDocument]
+
+
+_MODELS = (JobDocument, JobAccepted, Problem, Health, Ready, Kinds)
 
 
 @lru_cache(256)
 def params_schema(params: type[BaseModel]) -> Schema:
-    """The JSON Schema of a kind's params, as clients send them."""
-    return params.model_json_schema(schema_generator=JsonNumbers, mode="validation")
+    """The JSON Schema of a kind's params, as clients send them; a name that is not there is refused."""
+    return params.model_json_schema(schema_generator=JsonNumbers, mode="validation") | _CLOSED
 
 
 @lru_cache(256)
@@ -35,7 +78,7 @@ def reference(name: str) -> Schema:
 def components(kinds: Iterable[Kind]) -> dict[str, Schema]:
     """All schemas: the job, the problem, and each kind's params and result under the kind's name."""
     _, shared = models_json_schema(
-        [(model, "serialization") for model in (JobDocument, JobAccepted, Problem)],
+        [(model, "serialization") for model in _MODELS],
         ref_template=f"{ROOF}{{model}}",
         schema_generator=JsonNumbers,
     )
@@ -46,6 +89,7 @@ def components(kinds: Iterable[Kind]) -> dict[str, Schema]:
     }
     for kind in kinds:
         schemas |= _named(f"{kind.kind}.Params", kind.Params, "validation")
+        schemas[f"{kind.kind}.Params"] |= _CLOSED
         schemas |= _named(f"{kind.kind}.Result", kind.Result, "serialization")
     return schemas
 

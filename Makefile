@@ -2,7 +2,7 @@
 # that a second run needs no network.
 
 # Debian's packages that the tests need.
-SYSTEM_PACKAGES = chromium
+SYSTEM_PACKAGES = chromium curl libfaketime
 
 # Two at a time: tests that measure time suffer when they fight for the processor.
 PYTEST = .venv/bin/pytest -n 2 --dist loadfile
@@ -23,7 +23,7 @@ test: .venv/.dev system  ## Set up, check, and run every test
 	$(PYTEST)
 
 test-fast: .venv/.dev  ## Run the tests that need neither a browser nor a database
-	$(PYTEST) -m 'not browser and not database'
+	$(PYTEST) -m 'not browser and not database and not system'
 
 check: lint format types  ## Check style, format and types
 

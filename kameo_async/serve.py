@@ -107,7 +107,7 @@ def _report(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     _failures.say("loop.failed", message=context["message"], error=type(error).__name__ if error else None)
 
 
-_failures = Sparse(log.error, seconds=10)
+_failures = Sparse("error", seconds=10)
 
 
 def _leave(code: int) -> None:

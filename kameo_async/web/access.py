@@ -64,12 +64,17 @@ class Access:
         return self._is_listed(request, origin)
 
     def is_authorized(self, request: web.BaseRequest) -> bool:
-        """Whether the request carries the token, as Bearer (RFC 6750 section 2.1) or as the page's cookie."""
+        """Whether the request carries the token.
+
+        As Bearer (RFC 6750 section 2.1), as the page's cookie, or once in the page's address.
+        """
         scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         if scheme.lower() == "bearer" and self.is_token(given.strip()):
             return True
         cookie = request.cookies.get(cookie_name(request), "")
-        return self._cookie is not None and hmac.compare_digest(_bytes(cookie), self._cookie.encode())
+        if self._cookie is not None and hmac.compare_digest(_bytes(cookie), self._cookie.encode()):
+            return True
+        return request.path == "/" and self.is_token(request.query.get("token", ""))
 
     def is_token(self, given: str) -> bool:
         """Compares in constant time; False where no token is set."""

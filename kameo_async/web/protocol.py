@@ -111,7 +111,7 @@ class Server(web.Server):
                 return
 
 
-_crowded = Sparse(log.warning, seconds=10)
+_crowded = Sparse("warning", seconds=10)
 
 
 class Runner(web.AppRunner):

@@ -1,0 +1,69 @@
+"""A real service for the tests of trust, its log kept."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.test_cli import COMMAND, SECONDS, environment
+
+
+class Process:
+    """`kameo-async serve` as a process; what it logs goes to a file."""
+
+    def __init__(self, folder: Path, *words: str, **settings: str) -> None:
+        self.folder = folder
+        self._log = folder / "log"
+        extra = {"TEST_MODE": "1", "KAMEO_ASYNC_LOG_FORMAT": "json", **settings}
+        with self._log.open("wb") as log:
+            self.popen = subprocess.Popen(
+                [*COMMAND, "serve", "--port", "0", *words],
+                cwd=folder,
+                env=environment(folder, **extra),
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+        assert self.popen.stdout is not None
+        self.said = self.popen.stdout.readline().decode()
+        self.port = int(self.said.split("?")[0].rstrip("/\n").rpartition(":")[2])
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+
+    def stop(self) -> None:
+        if self.popen.poll() is None:
+            self.popen.kill()
+        self.popen.wait(SECONDS)
+        assert self.popen.stdout is not None
+        self.popen.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """One service without a token."""
+    process = Process(tmp_path_factory.mktemp("trust"))
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """One service with a token, reached under a name of its own too."""
+    folder = tmp_path_factory.mktemp("guarded")
+    process = Process(
+        folder,
+        KAMEO_ASYNC_TOKEN="marker-token-71",
+        KAMEO_ASYNC_ALLOWED_HOSTS="loans.example",
+        KAMEO_ASYNC_LOG_LEVEL="debug",
+    )
+    yield process
+    process.stop()

@@ -1,6 +1,7 @@
 """OpenAPI 3.1: the routes, params, answers and headers of the service."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from kameo_async.jobs.kind import Kind, table_of
 from kameo_async.jobs.models import JobStatus
@@ -71,7 +72,7 @@ def _submit(kind: Kind) -> Schema:
         ],
         "requestBody": {
             "required": bool(required),
-            "content": {JSON: {"schema": reference(f"{kind.kind}.Params")}},
+            "content": {JSON: {"schema": reference(f"{kind.kind}.Params"), "example": _least(schema)}},
         },
         "responses": {
             "200": answer(
@@ -95,6 +96,20 @@ def _submit(kind: Kind) -> Schema:
             **problems(403, 404, 408, 413, 415, 422, 503),
         },
     }
+
+
+def _least(schema: Schema) -> Schema:
+    """A body with no more than it must have: a page that fills in both places would name a param twice."""
+    fields = schema.get("properties", {})
+    return {name: _sample(fields[name]) for name in schema.get("required", ())}
+
+
+def _sample(field: Schema) -> Any:
+    known: list[Any] = [*field.get("examples", ()), *field.get("enum", ())]
+    if known:
+        return known[0]
+    samples = {"string": "text", "boolean": True, "array": [], "object": {}}
+    return samples.get(field.get("type", ""), field.get("minimum", 1))
 
 
 def _query_param(kind: Kind, name: str, schema: Schema) -> Schema:

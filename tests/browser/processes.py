@@ -51,7 +51,7 @@ class Service:
                 self._command, cwd=self._folder, env=self._env, stdout=subprocess.PIPE, stderr=log, text=True
             )
         try:
-            self._read_until(r"ready: open \S+\n")
+            self._read_until(r"ready: open \S+.*\n")
         except BaseException:
             self.kill()
             raise

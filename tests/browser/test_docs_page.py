@@ -1,0 +1,111 @@
+"""The page to try the API from, in Chromium under the service's own Content-Security-Policy."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, ConsoleMessage, Locator, Page
+
+from tests.browser.processes import Service
+from tests.browser.reader import open_page
+
+VIOLATIONS = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) =>
+  window.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
+"""
+TOKEN = "a-token-for-the-docs"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def reader(browser: Browser) -> AsyncIterator[Page]:
+    """A page on which no error, no blocked part and no request elsewhere is allowed."""
+    said: list[str] = []
+    asked: list[str] = []
+    async with open_page(browser) as page:
+        page.on("console", lambda message: _keep(said, message))
+        page.on("request", lambda request: asked.append(request.url))
+        await page.add_init_script(VIOLATIONS)
+        yield page
+        assert await page.evaluate("window.violations") == []
+        origin = await page.evaluate("window.origin")
+    assert said == []
+    assert asked
+    assert [url for url in asked if not url.startswith((f"{origin}/", "data:"))] == []
+
+
+def _keep(said: list[str], message: ConsoleMessage) -> None:
+    if message.type in ("error", "warning"):
+        said.append(message.text)
+
+
+async def tried(page: Page, operation: str) -> Locator:
+    """Opens an operation, presses "Try it out"."""
+    block = page.locator(f"[id$='-{operation}']")
+    await block.locator(".opblock-summary-control").click()
+    await block.get_by_role("button", name="Try it out").click()
+    return block
+
+
+async def executed(block: Locator) -> tuple[int, Any]:
+    """Presses "Execute", and gives the status and the JSON of the answer."""
+    await block.get_by_role("button", name="Execute").click()
+    answer = block.locator(".live-responses-table")
+    await answer.wait_for()
+    status = await answer.locator("tbody td.response-col_status").first.inner_text()
+    body = await answer.locator("tbody .highlight-code code").first.inner_text()
+    return int(re.findall(r"\d{3}", status)[0]), json.loads(body)
+
+
+async def test_every_operation_is_shown(reader: Page, test_mode: Service) -> None:
+    """Offline, every operation of the description stands on the page."""
+    await reader.goto(f"{test_mode.url}docs")
+    await reader.locator(".opblock").first.wait_for()
+    document = await (await reader.request.get(f"{test_mode.url}api/openapi.json")).json()
+    operations = [
+        each["operationId"] for path in document["paths"].values() for each in path.values() if "tags" in each
+    ]
+    shown = await reader.locator(".opblock").evaluate_all("all => all.map(one => one.id)")
+    assert sorted(one.split("-", 2)[2] for one in shown) == sorted(operations)
+
+
+async def test_a_job_is_tried_out(reader: Page, test_mode: Service) -> None:
+    """With what the page fills in by itself a job is started, waited for, found, and its result read."""
+    await reader.goto(f"{test_mode.url}docs")
+    block = await tried(reader, "start-fetch-loans")
+    status, job = await executed(block)
+    assert (status, job["status"]) == (200, "success"), job
+    block = await tried(reader, "get-job")
+    await block.get_by_placeholder("job_id").fill(job["job_id"])
+    status, again = await executed(block)
+    assert (status, again) == (200, job)
+
+
+async def test_what_does_not_fit_is_not_sent(reader: Page, test_mode: Service) -> None:
+    """The page knows the ranges: a param out of range is marked, and nothing is asked."""
+    await reader.goto(f"{test_mode.url}docs")
+    block = await tried(reader, "list-jobs")
+    await block.get_by_placeholder("cursor").fill("99999999999999999999")
+    await block.get_by_role("button", name="Execute").click()
+    assert await block.locator("input.invalid").count() == 1
+    assert await block.locator(".live-responses-table").count() == 0
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service with a token."""
+    env = {"TEST_MODE": "1", "KAMEO_ASYNC_TOKEN": TOKEN}
+    with Service(tmp_path_factory.mktemp("guarded"), env=env) as running:
+        yield running
+
+
+async def test_whoever_opened_the_page_may_try(reader: Page, guarded: Service) -> None:
+    """Where a token is set the page's cookie is enough."""
+    await reader.goto(f"{guarded.url}?token={TOKEN}")
+    await reader.wait_for_url(guarded.url)
+    await reader.goto(f"{guarded.url}docs")
+    block = await tried(reader, "list-jobs")
+    assert await executed(block) == (200, {"total_jobs": 0, "jobs": []})

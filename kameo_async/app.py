@@ -79,7 +79,7 @@ def create_app(
     app.cleanup_ctx.append(_jobs)
     app.on_shutdown.append(_close_sockets)
     documents.prepare(app, needs_token=settings.token is not None)
-    add_routes(app, app[CONFIG], app[ACCESS], access_config)
+    add_routes(app, app[ACCESS], access_config)
     app.on_response_prepare.append(set_headers)
     return app
 

@@ -5,7 +5,8 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from kameo_async.web.access import UnauthorizedError, cookie_name
-from kameo_async.web.keys import ACCESS, CONFIG
+from kameo_async.web.files import file
+from kameo_async.web.keys import ACCESS
 
 _NO_STORE: Final = {hdrs.CACHE_CONTROL: "no-store"}
 
@@ -29,12 +30,12 @@ def _html(text: str, status: int = 200) -> web.Response:
     )
 
 
-async def index(request: web.Request) -> web.StreamResponse:
+async def index(request: web.Request) -> web.Response:
     """The page; as `/?token=…` the answer that lets the browser in."""
     access = request.app[ACCESS]
     if access.cookie is not None and "token" in request.query:
         return _opened(request, access.cookie)
-    return _file(request, "index.html")
+    return await file(request, "index.html")
 
 
 def _opened(request: web.Request, cookie: str) -> web.Response:
@@ -52,18 +53,11 @@ def locked_page() -> web.Response:
     return response
 
 
-async def docs(request: web.Request) -> web.StreamResponse:
+async def docs(request: web.Request) -> web.Response:
     """The page to try the API from."""
-    return _file(request, "docs.html")
+    return await file(request, "docs.html")
 
 
 async def old_address(_: web.Request) -> web.Response:
     """The ancestor's address of the page."""
     raise web.HTTPPermanentRedirect("/")
-
-
-def _file(request: web.Request, name: str) -> web.StreamResponse:
-    response = web.FileResponse(request.app[CONFIG].static / name)
-    response.headers[hdrs.CONTENT_TYPE] = "text/html; charset=utf-8"
-    response.headers[hdrs.CACHE_CONTROL] = "no-cache"
-    return response

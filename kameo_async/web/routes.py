@@ -10,9 +10,9 @@ import aiohttp_cors
 from aiohttp import web
 from aiohttp_cors.urldispatcher_router_adapter import ResourcesUrlDispatcherRouterAdapter
 
-from kameo_async.web import documents, handlers, pages, status, websocket
+from kameo_async.web import documents, files, handlers, pages, status, websocket
 from kameo_async.web.access import Access
-from kameo_async.web.config import AccessConfig, WebConfig
+from kameo_async.web.config import AccessConfig
 
 JOB = r"/api/jobs/{job:(?!ws$)[^{}/]+}"
 
@@ -46,7 +46,7 @@ _REQUEST_HEADERS = (
 _MAX_AGE_SECONDS = 600
 
 
-def add_routes(app: web.Application, config: WebConfig, access: Access, origins: AccessConfig) -> None:
+def add_routes(app: web.Application, access: Access, origins: AccessConfig) -> None:
     """Adds the table, the static files and CORS to `app`."""
     allowed = {origin: _options(with_credentials=True) for origin in origins.cors_origins}
     if origins.is_development:
@@ -55,7 +55,7 @@ def add_routes(app: web.Application, config: WebConfig, access: Access, origins:
     cors = aiohttp_cors.CorsConfig(app, defaults=allowed, router_adapter=adapter)
     for route in app.add_routes(ROUTES):
         cors.add(route)
-    app.router.add_static("/static/", config.static)
+    app.router.add_get("/static/{path:.+}", files.static)
 
 
 def _options(*, with_credentials: bool) -> aiohttp_cors.ResourceOptions:

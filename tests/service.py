@@ -144,6 +144,8 @@ async def running_service(kinds: Sequence[Kind] | None = None, **settings: Any) 
             yield service
         finally:
             await service.client.close()
-            await service.jobs.close()
+            closing = asyncio.ensure_future(service.jobs.close())
+            await clock.advance(2)  # more than a kind gets to stop
+            await closing
     finally:
         await runner.cleanup()

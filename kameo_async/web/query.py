@@ -43,6 +43,8 @@ async def _body(request: web.Request) -> dict[str, Any]:
     try:
         async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
             raw = await request.read()
+    except web.RequestPayloadError:
+        raise HttpError(400, "The body does not have the Content-Encoding that it claims") from None
     except TimeoutError:
         raise HttpError(408, "The body did not come in time", {"Connection": "close"}) from None
     if not raw:

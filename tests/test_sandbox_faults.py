@@ -59,6 +59,7 @@ def test_what_is_no_fault(text: str) -> None:
         {"pace": -1},
         {"pace": float("nan")},
         {"rate_limit": 0},
+        {"rate_window": 0},
         {"latency": (2, 1)},
     ],
 )

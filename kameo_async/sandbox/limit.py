@@ -1,11 +1,9 @@
-"""The API's limit: so many requests in a minute that starts with its first request."""
+"""The API's limit: so many requests in a window that starts with its first request."""
 
 import math
 from dataclasses import dataclass
 
 from kameo_async.clock import Clock
-
-WINDOW_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +29,9 @@ class Quota:
 class RateLimit:
     """Counts requests of everybody together; a refused one does not count."""
 
-    def __init__(self, limit: int, clock: Clock) -> None:
+    def __init__(self, limit: int, window_seconds: float, clock: Clock) -> None:
         self._limit = limit
+        self._window_seconds = window_seconds
         self._clock = clock
         self._window_ends = -math.inf
         self._used = 0
@@ -40,7 +39,7 @@ class RateLimit:
     def hit(self) -> Quota:
         now = self._clock.monotonic()
         if now >= self._window_ends:
-            self._window_ends, self._used = now + WINDOW_SECONDS, 0
+            self._window_ends, self._used = now + self._window_seconds, 0
         if self._used >= self._limit:
             return self.refusal(math.ceil(self._window_ends - now))
         self._used += 1

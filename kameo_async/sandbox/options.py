@@ -70,9 +70,9 @@ class SandboxOptions:
 
     `pages` of 12 are filled by the loans in SE and DK. `pace` is how many seconds pass there in one of ours
     (1 is real time, 0 holds still). `latency` is the least and the most seconds of an API call, `rate_limit`
-    its requests a minute. The site may send a CSRF token or not (`csrf`), and may tell of a wrong code in its
-    answer to it or after a redirect (`refuses_inline`); the API may answer in its older shape, without paging
-    fields (`old_shape`). Raises ValueError where a number is out of range.
+    its requests in each `rate_window` seconds. The site may send a CSRF token or not (`csrf`), and may tell of
+    a wrong code in its answer to it or after a redirect (`refuses_inline`); the API may answer in its older
+    shape, without paging fields (`old_shape`). Raises ValueError where a number is out of range.
     """
 
     pages: int = 7
@@ -82,6 +82,7 @@ class SandboxOptions:
     two_factor: bool = True
     seed: int = 4711
     rate_limit: int = 60
+    rate_window: float = 60.0
     csrf: bool = True
     refuses_inline: bool = False
     old_shape: bool = False
@@ -98,3 +99,5 @@ class SandboxOptions:
             raise ValueError("latency must be two numbers of seconds, the lower first")
         if self.rate_limit < 1:
             raise ValueError("rate_limit must be at least 1")
+        if self.rate_window <= 0:
+            raise ValueError("rate_window must be above 0")

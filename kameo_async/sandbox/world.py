@@ -26,7 +26,7 @@ class World:
         self.account = Account(options.email, options.password, options.totp_secret)
         self.sessions = Sessions()
         self.market = Market(options.seed, options.pages)
-        self.limit = RateLimit(options.rate_limit, clock)
+        self.limit = RateLimit(options.rate_limit, options.rate_window, clock)
         self.faults = Faults(options.faults)
         self.record = Record()
         self.closing = asyncio.Event()

@@ -1,0 +1,41 @@
+"""A thousand loans: from the bytes that Kameo sends to the bytes of the result."""
+
+import json
+import time
+from datetime import UTC, datetime
+from statistics import median
+
+from kameo_async.jobs.document import encode
+from kameo_async.kameo.models import read_page
+from kameo_async.kinds.loan_fetch import LoanFetchResult
+from kameo_async.sandbox.data import Market
+from tests.benchmarks.report import Report
+
+LOANS, PER_PAGE = 1000, 100
+_SITE = "https://www.kameo.se"
+
+
+def measure(report: Report, quick: bool) -> None:
+    """The median of many rounds."""
+    pages = listing(LOANS)
+    report.set("loans", median([_milliseconds(pages) for _ in range(5 if quick else 40)]))
+
+
+def listing(count: int) -> list[bytes]:
+    """Pages of the sandbox's loans as the API sends them."""
+    now = datetime.now(UTC)
+    market = Market(4711, pages=count // 10)
+    rows = market.rows(market.listed(now, ("SE", "NO", "DK"))[:count], now)
+    bodies = [rows[start : start + PER_PAGE] for start in range(0, count, PER_PAGE)]
+    paging = {"total": count, "last_page": len(bodies), "per_page": PER_PAGE}
+    return [json.dumps({"data": {"investment_options": body, **paging}}).encode() for body in bodies]
+
+
+def _milliseconds(pages: list[bytes]) -> float:
+    began = time.perf_counter()
+    loans = tuple(loan for n, body in enumerate(pages, 1) for loan in read_page(body, n, _SITE).loans)
+    result = LoanFetchResult.model_construct(
+        loans=loans, pages=len(pages), total=len(loans), warnings=(), message=None, changes=None
+    )
+    encode(LoanFetchResult.model_validate(result))
+    return (time.perf_counter() - began) * 1000

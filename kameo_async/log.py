@@ -29,7 +29,7 @@ def configure(level: str, format_: Format | None) -> None:
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,
+        cache_logger_on_first_use=True,  # a lookup a line costs more than the line
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,

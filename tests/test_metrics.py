@@ -122,7 +122,7 @@ async def test_requests_are_counted_by_route_and_status(service: Service) -> Non
     route = "/api/jobs/{job}"
     assert await value(service, "http_requests_total", method="POST", route=route, status="202") == 2
     assert await value(service, "http_requests_total", method="GET", route=route, status="200") == 2
-    assert await value(service, "http_request_duration_seconds_count", method="GET", route=route) == 2
+    assert await value(service, "http_request_duration_seconds_count", method="POST", route=route) == 2
 
 
 async def test_invented_methods_are_one_series(service: Service) -> None:

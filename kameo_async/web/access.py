@@ -18,6 +18,7 @@ from kameo_async.web.config import AccessConfig
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_PATHS: Final = frozenset({"/api/health"})
+_REMEMBERED_HOSTS: Final = 64
 _HOST: Final = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
@@ -34,20 +35,24 @@ class UnauthorizedError(Exception):
     """A token is set, and the request has none or a wrong one."""
 
 
+REFUSALS: Final = (MisdirectedError, ForeignOriginError, UnauthorizedError)
+
+
 class Access:
     """Decides on each request; knows nothing of routes but which path is open without a token."""
 
     def __init__(self, config: AccessConfig) -> None:
         self._origins = frozenset(config.cors_origins)
         self._hosts = frozenset(config.allowed_hosts)
+        self._ours: set[str] = set()
         self._is_development = config.is_development
         self._token = config.token.encode() if config.token else None
         self._cookie = _cookie_of(config.token) if config.token else None
 
     def check(self, request: web.BaseRequest) -> None:
         """Raises MisdirectedError, ForeignOriginError or UnauthorizedError."""
-        if not self._is_host_ours(request):
-            raise MisdirectedError
+        if not (request.raw_path.startswith("/") and request.headers.get(hdrs.HOST) in self._ours):
+            self._check_host(request)
         if _is_preflight(request):
             return
         if request.method not in SAFE_METHODS or hdrs.UPGRADE in request.headers:
@@ -96,8 +101,17 @@ class Access:
     def _is_listed(self, request: web.BaseRequest, origin: str) -> bool:
         return origin in self._origins or _is_own(origin, request.headers.get(hdrs.HOST, ""))
 
-    def _is_host_ours(self, request: web.BaseRequest) -> bool:
-        if not self._is_name_ours(request, _host_name(request.headers.get(hdrs.HOST, ""))):
+    def _check_host(self, request: web.BaseRequest) -> None:
+        """Raises MisdirectedError; remembers the few Hosts that are ours whatever the connection is."""
+        host = request.headers.get(hdrs.HOST, "")
+        if not self._is_host_ours(request, host):
+            raise MisdirectedError
+        name = _host_name(host) or ""
+        if len(self._ours) < _REMEMBERED_HOSTS and (_is_loopback(name) or name in self._hosts):
+            self._ours.add(host)
+
+    def _is_host_ours(self, request: web.BaseRequest, host: str) -> bool:
+        if not self._is_name_ours(request, _host_name(host)):
             return False
         # The absolute form of a request target overrides Host (RFC 9112 section 3.2.2).
         return request.raw_path.startswith(("/", "*")) or self._is_name_ours(request, request.url.host)

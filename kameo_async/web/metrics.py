@@ -18,6 +18,7 @@ Family = CounterMetricFamily | GaugeMetricFamily
 
 # Anybody may invent a method, and each would be a series for ever.
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
+JOB_ROUTE: Final = "/api/jobs/{job}"
 SWITCHING_PROTOCOLS: Final = 101
 JOB_SECONDS: Final = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200)
 
@@ -28,12 +29,13 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._polls = 0
         self._requests = self._counter(
             "http_requests", "Requests answered, by route.", "method", "route", "status"
         )
         self._request_seconds = Histogram(
             "kameo_async_http_request_duration_seconds",
-            "Time to the answer, long polls included; of a websocket none.",
+            "Time to the answer, long polls included; of websockets and plain polls of a job none.",
             ("method", "route"),
             registry=self.registry,
         )
@@ -64,6 +66,10 @@ class Metrics:
         if status != SWITCHING_PROTOCOLS:
             request_seconds.observe(seconds)
 
+    def polled(self) -> None:
+        """A plain poll of a job was answered: counted, as there are thousands a second, but not timed."""
+        self._polls += 1
+
     def requested(self, outcome: str) -> None:
         """A request to the upstream ended: its status, or a word for what went wrong."""
         self._upstream_requests.labels(outcome).inc()
@@ -82,6 +88,8 @@ class Metrics:
 
     def expose(self) -> bytes:
         """Prometheus's text format."""
+        polls, self._polls = self._polls, 0
+        self._requests.labels("GET", JOB_ROUTE, "200").inc(polls)
         return generate_latest(self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:

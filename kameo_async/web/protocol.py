@@ -6,14 +6,14 @@ or to bound connections; three of its private methods are overridden here, and t
 
 import asyncio
 import resource
-import uuid
 from typing import Any, Final
 
 import structlog
 from aiohttp import hdrs, http_parser, web
 from aiohttp.web_protocol import RequestHandler
 
-from kameo_async.web.door import REQUEST_ID_HEADER, set_own_headers
+from kameo_async.web.door import REQUEST_ID, REQUEST_ID_HEADER, new_request_id, set_own_headers
+from kameo_async.web.fast_poll import with_fast_polls
 from kameo_async.web.problems import HttpError, problem_of
 from kameo_async.web.sparse import Sparse
 
@@ -46,7 +46,7 @@ class Connection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._request_count:
+        if self._request_count == 1:
             self._first_request.cancel()
 
     @property
@@ -69,7 +69,7 @@ class Connection(RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """Also answers as a problem what the framework refused before any handler (417)."""
         if isinstance(resp, web.HTTPException) and not resp.prepared:
-            resp = self._plain(request, HttpError(resp.status, resp.reason))
+            resp = self._plain(request, HttpError(resp.status, resp.reason), request.rel_url.raw_path)
         return await super().finish_response(request, resp, start_time)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
@@ -77,10 +77,10 @@ class Connection(RequestHandler):
         error = kw.get("exc_info")
         log.warning("http.connection_failed", error=type(error).__name__)
 
-    def _plain(self, request: web.BaseRequest, error: HttpError) -> web.Response:
-        request_id = uuid.uuid4().hex
+    def _plain(self, request: web.BaseRequest, error: HttpError, path: str = "") -> web.Response:
+        request_id = request[REQUEST_ID] = new_request_id()
         log.info("http.unreadable", status=error.status, request_id=request_id)
-        answer = problem_of(request, error, request_id, instance="")
+        answer = problem_of(request, error, request_id, instance=path)
         set_own_headers(answer.headers)
         answer.headers[REQUEST_ID_HEADER] = request_id
         answer.headers[hdrs.CACHE_CONTROL] = "no-store"
@@ -130,7 +130,8 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> Server:
         made = await super()._make_server()
         options: dict[str, Any] = {**made._kwargs, "handler_cancellation": made.handler_cancellation}  # noqa: SLF001
-        server = Server(made.request_handler, request_factory=made.request_factory, **options)
+        handler = with_fast_polls(self.app, made.request_handler)
+        server = Server(handler, request_factory=made.request_factory, **options)
         server.max_connections = max(1, raised_descriptor_limit() - RESERVED_DESCRIPTORS)
         return server
 

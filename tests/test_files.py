@@ -1,5 +1,7 @@
 """The page's files: whole, with an ETag, and with problem documents where there is none."""
 
+import hashlib
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -71,3 +73,15 @@ async def test_what_is_no_file_is_not_found(service: Service, path: str) -> None
     async with service.client.get(path) as answer:
         assert (answer.status, answer.content_type) == (404, "application/problem+json")
         assert (await answer.json())["status"] == 404
+
+
+def test_vendored_files_are_what_their_table_says() -> None:
+    """Everything from elsewhere stands in the table with its checksum, or is a licence or a notice."""
+    folder = STATIC / "vendor"
+    table = (folder / "README.md").read_text()
+    rows = dict(re.findall(r"^\| `([^`]+)` .*`([0-9a-f]{64})` \|$", table, re.MULTILINE))
+    files = {str(path.relative_to(folder)) for path in folder.glob("*/*")}
+    assert {name for name in files if not re.search("LICENSE|NOTICE", name)} == set(rows)
+    for name, checksum in rows.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == checksum
+        assert (folder / name).parent.joinpath("LICENSE").is_file()

@@ -7,7 +7,7 @@ from kameo_async.jobs.kind import Kind, table_of
 from kameo_async.jobs.models import JobStatus
 from kameo_async.web.examples import ACCEPTED, FINISHED
 from kameo_async.web.negotiation import CSV, LOCALES, XLSX
-from kameo_async.web.openapi_service import service_paths
+from kameo_async.web.openapi_service import lock, service_paths
 from kameo_async.web.openapi_terms import (
     HEADERS,
     JOB_ID,
@@ -47,9 +47,7 @@ def describe(kinds: Iterable[Kind], version: str, *, needs_token: bool) -> Schem
         "components": {"schemas": components(kinds), "headers": HEADERS, "responses": problem_responses()},
     }
     if needs_token:
-        document["security"] = [{"bearer": []}]
-        document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
-        document["paths"]["/api/health"]["get"]["security"] = []
+        lock(document)
     return document
 
 
@@ -77,11 +75,11 @@ def _submit(kind: Kind) -> Schema:
         "responses": {
             "200": answer(
                 "the finished job, where `Prefer: wait` was given and it came in time",
-                reference("JobDocument"),
+                reference(f"{kind.kind}.Job"),
                 "ETag",
                 "Location",
                 "Preference-Applied",
-                example=FINISHED,
+                example=FINISHED if kind.kind == FINISHED["kind"] else None,
             )
             | {"links": LINKS},
             "202": answer(
@@ -90,7 +88,7 @@ def _submit(kind: Kind) -> Schema:
                 "Location",
                 "Retry-After",
                 "Preference-Applied",
-                example=ACCEPTED,
+                example=ACCEPTED | {"kind": kind.kind},
             )
             | {"links": LINKS},
             **problems(403, 404, 408, 413, 415, 422, 503),
@@ -196,7 +194,7 @@ def _cancel() -> Schema:
         "summary": "Cancel a job; answered once it has stopped",
         "responses": {
             "200": answer("the job, cancelled", reference("JobDocument"), "ETag"),
-            **problems(403, 404, 409),
+            **problems(403, 404, 409, 503),
         },
     }
 
@@ -230,7 +228,7 @@ def _result(kinds: Iterable[Kind]) -> Schema:
         "responses": {
             "200": {
                 "description": "the result",
-                "headers": headers("Content-Disposition"),
+                "headers": headers("Content-Disposition", "Vary"),
                 "content": content,
             },
             **problems(404, 406, 409),
@@ -243,5 +241,8 @@ def _socket(summary: str, operation: str, *statuses: int) -> Schema:
         "operationId": operation,
         "tags": ["jobs"],
         "summary": f"{summary} by websocket (see /api/asyncapi.json)",
-        "responses": {"101": {"description": "a websocket"}, **problems(403, 426, 503, *statuses)},
+        "responses": {
+            "101": {"description": "a websocket", "headers": headers()},
+            **problems(403, 426, 503, *statuses),
+        },
     }

@@ -2,10 +2,16 @@
 
 from typing import Final
 
-from kameo_async.web.openapi_terms import answer, headers, problems
+from kameo_async.web.openapi_terms import answer, headers, problem, problems
 from kameo_async.web.schemas import Schema, reference
 
 _TEXT: Final[Schema] = {"schema": {"type": "string"}}
+_KNOWN: Final[Schema] = {"description": "the client has it", "headers": headers("ETag")}
+_LOCKED: Final[Schema] = {
+    "description": "a token is set; how to open the page",
+    "headers": headers("WWW-Authenticate"),
+    "content": {"text/html": _TEXT},
+}
 
 
 def service_paths() -> Schema:
@@ -14,11 +20,11 @@ def service_paths() -> Schema:
         "/api/kinds": _json("list-kinds", "The kinds with their schemas", reference("Kinds")),
         "/api/health": _json("health", "How the service is, while its process lives", reference("Health")),
         "/api/ready": _json("ready", "Whether it takes jobs", reference("Ready"), 503),
-        "/api/openapi.json": _json("openapi", "This document", {"type": "object"}),
-        "/api/asyncapi.json": _json("asyncapi", "The websockets, described", {"type": "object"}),
+        "/api/openapi.json": _path("openapi", "This document", _document()),
+        "/api/asyncapi.json": _path("asyncapi", "The websockets, described", _document()),
         "/metrics": _path("metrics", "What Prometheus scrapes", {"200": _text("metrics", "text/plain")}),
         "/docs": _path("docs", "The page to try this from", _page()),
-        "/": _path("page", "The page", {**_page(), "401": _locked()}),
+        "/": _path("page", "The page", _page()),
         "/docs/async_process_demo.html": _path(
             "old-page",
             "The ancestor's address of the page",
@@ -27,14 +33,31 @@ def service_paths() -> Schema:
     }
 
 
+def lock(document: Schema) -> None:
+    """Adds what a token asks of clients: on every path but health."""
+    document["security"] = [{"bearer": []}]
+    document["components"]["securitySchemes"] = {
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "KAMEO_ASYNC_TOKEN. A browser that has opened `/?token=…` sends a cookie instead, "
+            "whose name holds the port.",
+        }
+    }
+    for path, item in document["paths"].items():
+        for operation in (item[method] for method in item.keys() & {"get", "post", "delete"}):
+            if path == "/api/health":
+                operation["security"] = []
+            else:
+                operation["responses"]["401"] = _LOCKED if path == "/" else problem(401)
+
+
 def _page() -> Schema:
-    """A file, for which browsers ask again with its ETag."""
-    page = _text("a page", "text/html", "ETag")
-    return {"200": page, "304": {"description": "the client has it", "headers": headers("ETag")}}
+    return {"200": _text("a page", "text/html", "ETag"), "304": _KNOWN}
 
 
-def _locked() -> Schema:
-    return _text("a token is set; how to open the page", "text/html", "WWW-Authenticate")
+def _document() -> Schema:
+    return {"200": answer("a document", {"type": "object"}, "ETag"), "304": _KNOWN}
 
 
 def _text(description: str, mime: str, *names: str) -> Schema:

@@ -25,8 +25,9 @@ HEADERS: dict[str, Schema] = {
         "schema": {"type": "string"},
     },
     "Content-Disposition": {"description": "a file name", "schema": {"type": "string"}},
-    "Allow": {"description": "the methods that are offered", "schema": {"type": "string"}},
     "WWW-Authenticate": {"description": "Bearer (RFC 6750)", "schema": {"type": "string"}},
+    "Upgrade": {"description": "websocket", "schema": {"type": "string"}},
+    "Vary": {"description": "Accept: it decides on the form", "schema": {"type": "string"}},
     "X-Request-ID": {
         "description": "the client's, when it is sane, else a new one; the log has it too",
         "schema": {"type": "string"},
@@ -38,7 +39,6 @@ _PROBLEMS = {
     401: "a token is set, and none or a wrong one was given",
     403: "a page of another origin may not do this",
     404: "no such job, kind or path",
-    405: "the method is not offered here",
     406: "the result does not come in that form",
     408: "the body did not come in time",
     409: "the job has no result, or has ended otherwise",
@@ -50,7 +50,7 @@ _PROBLEMS = {
     500: "ours; the log has the cause under the request_id",
     503: "no job can be taken now; nothing was started",
 }
-_EVERYWHERE = (400, 401, 405, 421, 500)
+_EVERYWHERE = (400, 421, 500)  # 400 also for what is no HTTP
 
 WAIT: Schema = {
     "name": "Prefer",
@@ -105,20 +105,22 @@ def headers(*names: str) -> Schema:
 
 def problems(*statuses: int) -> Schema:
     """References to the problems that a route may answer with, those of every route included."""
-    return {
-        str(status): {"$ref": f"#/components/responses/{status}"}
-        for status in sorted({*_EVERYWHERE, *statuses})
-    }
+    return {str(status): problem(status) for status in sorted({*_EVERYWHERE, *statuses})}
+
+
+def problem(status: int) -> Schema:
+    """A reference to the problem of a status."""
+    return {"$ref": f"#/components/responses/{status}"}
 
 
 def problem_responses() -> Schema:
     """All problems there are."""
-    extra = {401: ("WWW-Authenticate",), 405: ("Allow",), 503: ("Retry-After",), 409: ("Retry-After",)}
+    extra = {401: "WWW-Authenticate", 409: "Retry-After", 426: "Upgrade", 503: "Retry-After"}
     content = {"application/problem+json": {"schema": reference("Problem")}}
     return {
         str(status): {
             "description": description,
-            "headers": headers(*extra.get(status, ())),
+            "headers": headers(*filter(None, [extra.get(status)])),
             "content": content,
         }
         for status, description in _PROBLEMS.items()

@@ -76,7 +76,7 @@ def reference(name: str) -> Schema:
 
 
 def components(kinds: Iterable[Kind]) -> dict[str, Schema]:
-    """All schemas: the job, the problem, and each kind's params and result under the kind's name."""
+    """All schemas: the job, the problem, and each kind's params, result and job under the kind's name."""
     _, shared = models_json_schema(
         [(model, "serialization") for model in _MODELS],
         ref_template=f"{ROOF}{{model}}",
@@ -91,6 +91,8 @@ def components(kinds: Iterable[Kind]) -> dict[str, Schema]:
         schemas |= _named(f"{kind.kind}.Params", kind.Params, "validation")
         schemas[f"{kind.kind}.Params"] |= _CLOSED
         schemas |= _named(f"{kind.kind}.Result", kind.Result, "serialization")
+        result = {"anyOf": [reference(f"{kind.kind}.Result"), {"type": "null"}]}
+        schemas[f"{kind.kind}.Job"] = _with_data(schemas["JobDocument"], result)
     return schemas
 
 

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,17 +16,10 @@ import aiohttp
 import pytest
 from websockets.sync.client import connect
 
-from tests.test_cli import SECONDS, environment
+from tests.test_cli import SECONDS, environment, started
 
 ROOT = Path(__file__).parent.parent
 QUIET = ("--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--no-build-isolation")
-
-
-def plugin_path(folder: Path) -> Path:
-    """The little package installed into a folder of its own, for PYTHONPATH."""
-    target = folder / "plugin"
-    pip("install", "--target", target, source(folder))
-    return target
 
 
 def source(folder: Path) -> Path:
@@ -136,28 +131,60 @@ async def test_its_jobs_are_pushed(address: str) -> None:
         assert socket.close_code == 1000
 
 
+CODE = """
+from collections.abc import Callable
+from pydantic import BaseModel
+
+class Unnamed:
+    kind, title, description, Params, Result = 'No name', 't', 'd', BaseModel, BaseModel
+    async def run(self, params, report): ...
+
+class Taken(Unnamed):
+    kind = 'fetch-loans'
+
+class Twin(Unnamed):
+    kind = 'twin'
+
+class Secretive(Unnamed):
+    kind = 'secretive'
+    class Params(BaseModel):
+        call: Callable[[], int]
+
+class Wordy(Unnamed):
+    def __init__(self):
+        raise ValueError('first line\\nsecond line')
+
+class Gone(Unnamed):
+    def __init__(self):
+        raise SystemExit(0)
+"""
+
+
+def package(folder: Path, code: str, entries: str) -> None:
+    """An installed package in `folder`: one module, `kameo_extra`, and its entry points."""
+    info = folder / "kameo_extra-0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: kameo-extra\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text(entries)
+    (folder / "kameo_extra.py").write_text(code)
+
+
 @pytest.mark.parametrize(
-    ("entry", "said"),
+    ("entries", "said"),
     [
-        ("fetch-loans = kameo_taken:Taken", "'fetch-loans': the name is taken"),
-        ("broken = kameo_taken:Nothing", "'broken' (kameo_taken:Nothing): cannot be loaded"),
-        ("unnamed = kameo_taken:Unnamed", "a name matches [a-z][a-z0-9-]*"),
+        ("a = kameo_extra:Taken", "kind 'fetch-loans': the name is taken"),
+        ("a = kameo_extra:Twin\nb = kameo_extra:Twin", "kind 'twin': the name is taken"),
+        ("a = kameo_extra:Nothing", "kind 'a' (kameo_extra:Nothing): cannot be loaded (AttributeError"),
+        ("a = kameo_nowhere:Kind", "kind 'a' (kameo_nowhere:Kind): cannot be loaded (ModuleNotFoundError"),
+        ("a = kameo_extra:Wordy", "cannot be loaded (ValueError: first line second line)"),
+        ("a = kameo_extra:Gone", "kind 'a' (kameo_extra:Gone): cannot be loaded (SystemExit"),
+        ("a = kameo_extra:Unnamed", "kind 'No name' (kameo_extra.Unnamed): a name matches [a-z][a-z0-9-]*"),
+        ("a = kameo_extra:Secretive", "kind 'secretive': its models have no JSON Schema"),
     ],
 )
-def test_a_kind_that_cannot_be_served_stops_the_start(tmp_path: Path, entry: str, said: str) -> None:
+def test_a_kind_that_cannot_be_served_stops_the_start(tmp_path: Path, entries: str, said: str) -> None:
     """One line names the kind, and the exit code is 1."""
-    info = tmp_path / "kameo_taken-0.1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: kameo-taken\nVersion: 0.1\n")
-    (info / "entry_points.txt").write_text(f"[kameo_async.kinds]\n{entry}\n")
-    (tmp_path / "kameo_taken.py").write_text(
-        "from pydantic import BaseModel\n"
-        "class Unnamed:\n"
-        "    kind, title, description, Params, Result = 'No name', 't', 'd', BaseModel, BaseModel\n"
-        "    async def run(self, params, report): ...\n"
-        "class Taken(Unnamed):\n"
-        "    kind = 'fetch-loans'\n"
-    )
+    package(tmp_path, CODE, f"[kameo_async.kinds]\n{entries}\n")
     done = subprocess.run(
         [sys.executable, "-m", "kameo_async", "serve", "--port", "0"],
         cwd=tmp_path,
@@ -166,5 +193,23 @@ def test_a_kind_that_cannot_be_served_stops_the_start(tmp_path: Path, entry: str
         timeout=SECONDS,
     )
     assert done.returncode == 1
-    assert done.stderr.decode().count("\n") == 1
+    assert done.stderr.decode().count("\n") == 1, done.stderr.decode()
     assert said in done.stderr.decode()
+    assert done.stdout == b""
+
+
+async def test_the_example_of_the_readme_is_a_kind(tmp_path: Path) -> None:
+    """What the README shows, its class and its entry point, is served as it stands."""
+    readme = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"^```(?:python|toml)\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+    (code,) = [block for block in blocks if "class Echo" in block]
+    (entry,) = [block for block in blocks if "kameo_async.kinds" in block]
+    offered = tomllib.loads(entry)["project"]["entry-points"]["kameo_async.kinds"]
+    lines = [f"{name} = kameo_extra:{place.partition(':')[2]}" for name, place in offered.items()]
+    package(tmp_path, code, "\n".join(["[kameo_async.kinds]", *lines]))
+    with started(tmp_path, "serve", "--port", "0", TEST_MODE="1", PYTHONPATH=str(tmp_path)) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().decode().split()[-1].rstrip("/")
+        assert (await finished(address, "echo", text="as shown"))["data"] == {"text": "as shown"}
+        job = await finished(address, "echo", text=" ")
+        assert (job["status"], job["error_code"], job["retryable"]) == ("failed", "nothing_said", False)

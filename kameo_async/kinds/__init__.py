@@ -16,7 +16,7 @@ def installed_kinds() -> list[Kind]:
 def _load(entry: EntryPoint) -> Kind:
     try:
         kind: Kind = entry.load()()
-    except Exception as error:
-        reason = f"{error.__class__.__name__}: {error}"
+    except (Exception, SystemExit) as error:  # a module may do as it likes when it is imported
+        reason = " ".join(f"{error.__class__.__name__}: {error}".split())
         raise InvalidKindError(f"kind {entry.name!r} ({entry.value}): cannot be loaded ({reason})") from error
     return kind

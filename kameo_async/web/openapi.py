@@ -26,8 +26,9 @@ from kameo_async.web.schemas import Schema, components, params_schema, reference
 
 
 def describe(kinds: Iterable[Kind], version: str, *, needs_token: bool) -> Schema:
-    """The document for these kinds."""
+    """The document for these kinds. Raises InvalidKindError for one whose models have no JSON Schema."""
     kinds = tuple(kinds)
+    schemas = components(kinds)
     document: Schema = {
         "openapi": "3.1.0",
         "info": {
@@ -44,7 +45,7 @@ def describe(kinds: Iterable[Kind], version: str, *, needs_token: bool) -> Schem
             {"name": "service", "description": "How it is"},
         ],
         "paths": {**_kind_paths(kinds), **_job_paths(kinds), **service_paths()},
-        "components": {"schemas": components(kinds), "headers": HEADERS, "responses": problem_responses()},
+        "components": {"schemas": schemas, "headers": HEADERS, "responses": problem_responses()},
     }
     if needs_token:
         lock(document)

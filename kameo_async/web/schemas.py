@@ -6,9 +6,11 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.errors import PydanticUserError
 from pydantic.json_schema import models_json_schema
 
 from kameo_async.jobs.document import JobAccepted, JobDocument, JsonNumbers
+from kameo_async.jobs.errors import InvalidKindError
 from kameo_async.jobs.kind import Kind
 from kameo_async.web.problems import Problem
 
@@ -76,7 +78,10 @@ def reference(name: str) -> Schema:
 
 
 def components(kinds: Iterable[Kind]) -> dict[str, Schema]:
-    """All schemas: the job, the problem, and each kind's params, result and job under the kind's name."""
+    """All schemas: the job, the problem, and each kind's params, result and job under the kind's name.
+
+    Raises InvalidKindError for a kind whose models have none.
+    """
     _, shared = models_json_schema(
         [(model, "serialization") for model in _MODELS],
         ref_template=f"{ROOF}{{model}}",
@@ -88,12 +93,19 @@ def components(kinds: Iterable[Kind]) -> dict[str, Schema]:
         "ListedJob": _with_data(schemas["JobDocument"], {"type": "null"}),
     }
     for kind in kinds:
-        schemas |= _named(f"{kind.kind}.Params", kind.Params, "validation")
-        schemas[f"{kind.kind}.Params"] |= _CLOSED
-        schemas |= _named(f"{kind.kind}.Result", kind.Result, "serialization")
-        result = {"anyOf": [reference(f"{kind.kind}.Result"), {"type": "null"}]}
-        schemas[f"{kind.kind}.Job"] = _with_data(schemas["JobDocument"], result)
+        schemas |= _of_kind(kind, schemas["JobDocument"])
     return schemas
+
+
+def _of_kind(kind: Kind, job: Schema) -> dict[str, Schema]:
+    params, result = f"{kind.kind}.Params", f"{kind.kind}.Result"
+    try:
+        schemas = _named(params, kind.Params, "validation") | _named(result, kind.Result, "serialization")
+    except PydanticUserError as error:
+        reason = error.message.partition("\n")[0]
+        raise InvalidKindError(f"kind {kind.kind!r}: its models have no JSON Schema ({reason})") from error
+    schemas[params] |= _CLOSED
+    return schemas | {f"{kind.kind}.Job": _with_data(job, {"anyOf": [reference(result), {"type": "null"}]})}
 
 
 def _with_data(job: Schema, data: Schema) -> Schema:

@@ -70,7 +70,7 @@ class Subscription(AsyncIterator[Event]):
         self._hub = hub
         self._job_id = job_id
         self._since = since
-        self._pending: dict[str, Event] = {}
+        self._pending: dict[tuple[str, bool], Event] = {}  # by job, its expiry apart from its revisions
         self._changed = asyncio.Event()
         self._ended = False
         hub.add(self, job_id)
@@ -80,7 +80,7 @@ class Subscription(AsyncIterator[Event]):
             # A client that has the terminal revision waits for nothing more.
             self._ended = self._ended or (isinstance(event, Job) and event.is_terminal)
         else:
-            self._pending[event.job_id] = event
+            self._pending[event.job_id, isinstance(event, Expired)] = event
         self._changed.set()
 
     def _is_known(self, event: Event) -> bool:

@@ -49,10 +49,9 @@ async def _all_frames(jobs: JobService, subscription: Subscription) -> AsyncIter
             yield summary_frame(event)
 
 
-@lru_cache(_CACHED_FRAMES)
 def job_frame(job: Job) -> bytes:
-    """A frame of the job's own socket: the document with its result."""
-    return b'{"type":"job","job":%b}' % document(job)
+    """A frame of the job's own socket: the document with its result, which is remembered elsewhere."""
+    return summary_frame(job) if job.result is None else b'{"type":"job","job":%b}' % document(job)
 
 
 @lru_cache(_CACHED_FRAMES)

@@ -1,6 +1,7 @@
 """How the tests ask: problems with all that they must have, raw requests, waiting for what must come."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,21 @@ async def raw(service: Service, *chunks: bytes) -> bytes:
             await writer.drain()
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await reader.read()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def declined(service: Service, request: bytes) -> bytes:
+    """The one answer to a request on a connection that stays open."""
+    host, port = service.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(request)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"(?i)content-length: ([0-9]+)", head)
+            return head + await reader.readexactly(int(length[1]) if length else 0)
     finally:
         writer.close()
         await writer.wait_closed()

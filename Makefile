@@ -8,7 +8,7 @@ SYSTEM_PACKAGES = chromium curl libfaketime
 PYTEST = .venv/bin/pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check lint format types coverage screenshots system clean
+.PHONY: help run test test-fast check lint format types coverage screenshots soak fuzz system clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -41,6 +41,13 @@ coverage: .venv/.dev system  ## Run every test and show which lines none of them
 
 screenshots: .venv/.dev system  ## Take pictures of the page
 	.venv/bin/python -m tests.browser.screenshots
+
+soak: .venv/.dev  ## Run the service under everything at once (SECONDS=600)
+	.venv/bin/python -m tests.soak $(or $(SECONDS),600)
+
+fuzz: .venv/.dev  ## Look for trouble with more examples than the tests have time for
+	KAMEO_ASYNC_FUZZ_EXAMPLES=200 HYPOTHESIS_PROFILE=fuzz .venv/bin/pytest -q -p no:xdist --timeout 900 \
+		tests/test_schemathesis.py tests/test_kameo_reading.py tests/test_teaser.py tests/test_export.py
 
 clean:  ## Remove the environment and everything that was made
 	rm -rf .venv build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis

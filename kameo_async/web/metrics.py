@@ -1,5 +1,6 @@
 """What Prometheus is told; names and units after its conventions, no id as a label."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final
@@ -128,6 +129,9 @@ class _Watching(Collector):
         yield self._counts()
         yield GaugeMetricFamily(
             "kameo_async_websocket_connections", "Websockets open.", value=self._sockets()
+        )
+        yield GaugeMetricFamily(
+            "kameo_async_asyncio_tasks", "Tasks of the event loop.", value=len(asyncio.all_tasks())
         )
         reaper = self._jobs.reaper
         yield CounterMetricFamily(

@@ -1,0 +1,181 @@
+"""A service under everything at once for a while; at the end it is where it began.
+
+`python -m tests.soak [SECONDS]` (default 600): polls, long polls, websockets coming and going, cancels,
+bad bytes and bad requests, all on loopback. Exits with 1 where memory grows, or where tasks,
+descriptors or sockets are not back.
+"""
+
+import asyncio
+import contextlib
+import random
+import re
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+
+from tests.trust.conftest import Process
+
+WARM_UP_PART = 1 / 3  # of the whole: caches and the queue fill
+SAMPLE_SECONDS = 5
+DEED_SECONDS = 10
+QUIET_SECONDS = 15
+MAX_SLOPE = 200.0  # bytes a second, fitted over the samples: 0.7 MB an hour
+NOISE = (
+    b"\x16\x03\x01\x02\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: evil\r\n\r\n",
+    b"POST /api/jobs/fetch-loans HTTP/1.1\r\n",
+    b"",
+)
+
+Deed = Callable[[aiohttp.ClientSession], Awaitable[None]]
+
+
+class Soak:
+    """The deeds of clients, each done again and again until the end."""
+
+    def __init__(self, process: Process, seconds: float) -> None:
+        self._process = process
+        self._end = time.monotonic() + seconds
+        self._links: list[str] = []
+        self.done: Counter[str] = Counter()
+
+    async def run(self) -> None:
+        deeds = (
+            self.submit,
+            self.poll,
+            self.long_poll,
+            self.follow,
+            self.look_on,
+            self.cancel,
+            self.ask_badly,
+            self.noise,
+        )
+        async with aiohttp.ClientSession(self._process.url) as client:
+            await asyncio.gather(*(self._again(deed, client) for deed in deeds * 2))
+
+    async def _again(self, deed: Deed, client: aiohttp.ClientSession) -> None:
+        while time.monotonic() < self._end:
+            with contextlib.suppress(aiohttp.ClientError, ConnectionError, TimeoutError):
+                async with asyncio.timeout(DEED_SECONDS):
+                    await deed(client)
+                self.done[getattr(deed, "__name__", "deed")] += 1
+            await asyncio.sleep(random.uniform(0.002, 0.02))
+
+    def _link(self) -> str:
+        return random.choice(self._links) if self._links else "/api/jobs/none"
+
+    async def submit(self, client: aiohttp.ClientSession) -> None:
+        key = {"Idempotency-Key": f"k{random.randrange(50)}"} if random.random() < 0.3 else {}
+        async with client.post("/api/jobs/fetch-loans", headers=key) as answer:
+            if answer.status == 202:
+                self._links = [*self._links[-200:], (await answer.json())["links"]["self"]]
+
+    async def poll(self, client: aiohttp.ClientSession) -> None:
+        path = random.choice(
+            (self._link(), "/api/jobs?limit=5", "/api/health", f"{self._link()}/result?format=csv")
+        )
+        async with client.get(path) as answer:
+            await answer.read()
+
+    async def long_poll(self, client: aiohttp.ClientSession) -> None:
+        timeout = aiohttp.ClientTimeout(random.uniform(0.05, 3))  # often gone before the answer
+        async with client.get(self._link(), headers={"Prefer": "wait=2"}, timeout=timeout) as answer:
+            await answer.read()
+
+    async def follow(self, client: aiohttp.ClientSession) -> None:
+        async with client.ws_connect(f"{self._link()}/ws") as socket:
+            async for _ in socket:
+                if random.random() < 0.2:
+                    break
+
+    async def look_on(self, client: aiohttp.ClientSession) -> None:
+        async with client.ws_connect("/api/jobs/ws") as socket:
+            for _ in range(random.randrange(1, 20)):
+                await socket.receive(timeout=2)
+
+    async def cancel(self, client: aiohttp.ClientSession) -> None:
+        async with client.delete(self._link()) as answer:
+            await answer.read()
+
+    async def ask_badly(self, client: aiohttp.ClientSession) -> None:
+        query = random.choice(("limit=0", "nonsense=1", "countries=XX", "page=-1"))
+        async with client.post(f"/api/jobs/fetch-loans?{query}", data=b"{") as answer:
+            await answer.read()
+
+    async def noise(self, _: aiohttp.ClientSession) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._process.port)
+        writer.write(random.choice(NOISE))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(reader.read(100), random.uniform(0.01, 0.2))
+        writer.close()
+
+
+def memory(process: Process) -> int:
+    """Resident bytes."""
+    return int(Path(f"/proc/{process.popen.pid}/statm").read_text().split()[1]) * 4096
+
+
+async def gauges(process: Process) -> dict[str, float]:
+    """What should come back to where it was."""
+    async with aiohttp.ClientSession(process.url) as client, client.get("/metrics") as answer:
+        text = await answer.text()
+    names = ("asyncio_tasks", "websocket_connections")
+    told = {name: float(re.search(rf"^kameo_async_{name} (\S+)$", text, re.MULTILINE)[1]) for name in names}  # type: ignore[index]
+    descriptors = await asyncio.to_thread(lambda: len(list(Path(f"/proc/{process.popen.pid}/fd").iterdir())))
+    return {**told, "descriptors": descriptors}
+
+
+def slope(samples: list[tuple[float, int]]) -> float:
+    """Bytes a second, by least squares."""
+    count = len(samples)
+    mean_x, mean_y = sum(x for x, _ in samples) / count, sum(y for _, y in samples) / count
+    spread = sum((x - mean_x) ** 2 for x, _ in samples)
+    return sum((x - mean_x) * (y - mean_y) for x, y in samples) / spread
+
+
+async def sample(process: Process, soak: asyncio.Task[None], warm_up: float) -> list[tuple[float, int]]:
+    """Memory now and then, after the warm-up."""
+    await asyncio.sleep(warm_up)
+    samples = []
+    while not soak.done():
+        samples.append((time.monotonic(), memory(process)))
+        await asyncio.sleep(SAMPLE_SECONDS)
+    return samples
+
+
+async def main(seconds: float) -> int:
+    """Runs it, prints the figures, gives the exit code."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {"KAMEO_ASYNC_JOB_TTL_SECONDS": "3", "KAMEO_ASYNC_REAP_INTERVAL_SECONDS": "0.5"}
+        settings["KAMEO_ASYNC_MAX_RUNNING_JOBS"] = "64"
+        process = await asyncio.to_thread(
+            lambda: Process(Path(folder), KAMEO_ASYNC_LOG_LEVEL="warning", **settings)
+        )
+        try:
+            before = await gauges(process)
+            soak = Soak(process, seconds)
+            running = asyncio.create_task(soak.run())
+            samples = await sample(process, running, seconds * WARM_UP_PART)
+            await running
+            await asyncio.sleep(QUIET_SECONDS)
+            after = await gauges(process)
+        finally:
+            await asyncio.to_thread(process.stop)
+        grown = slope(samples)
+        print("samples  " + " ".join(f"{size / 1e6:.0f}" for _, size in samples))
+        print(f"deeds    {dict(soak.done)}")
+        print(
+            f"memory   {samples[0][1] / 1e6:.1f} MB -> {samples[-1][1] / 1e6:.1f} MB, slope {grown:.0f} B/s"
+        )
+        print(f"before   {before}\nafter    {after}")
+        print(f"log      {len(process.log.splitlines())} lines at warning or above")
+    return int(grown > MAX_SLOPE or any(after[name] > before[name] + 1 for name in before))
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 600)))

@@ -185,7 +185,7 @@ class LocalEngine:
                 job.job_id, lambda job: models.finish(job, outcome, progress, now, ttl)
             )
         except UnavailableError:
-            log.warning("job.end_delayed", job_id=job.job_id, kind=job.kind)
+            _log_of(job).warning("job.end_delayed")
         else:
             _log_end(job)
         return job
@@ -215,7 +215,7 @@ class LocalEngine:
             await asyncio.wait([run.task, run.patience], return_when=asyncio.FIRST_COMPLETED)
             if not run.task.done():
                 self._abandoned[run.task] = run.job.job_id
-                log.error("job.abandoned", job_id=run.job.job_id, kind=run.job.kind)
+                _log_of(run.job).error("job.abandoned")
             await self._settle(run)
         finally:
             self._release(run)
@@ -231,7 +231,13 @@ class LocalEngine:
 
 def _log_end(job: Job) -> None:
     code = job.failure.code if job.failure else None
-    log.info("job.finished", job_id=job.job_id, kind=job.kind, status=job.status, error_code=code)
+    _log_of(job).info("job.finished", status=job.status, error_code=code)
+
+
+def _log_of(job: Job) -> structlog.typing.FilteringBoundLogger:
+    """The log under the job's own ids, whosever request is ending it."""
+    own: structlog.typing.FilteringBoundLogger = log.bind(job_id=job.job_id, kind=job.kind)
+    return own if job.request_id is None else own.bind(request_id=job.request_id)
 
 
 def _bind_log(job: Job) -> None:

@@ -1,6 +1,7 @@
 """DELETE: the job is cancelled, once its task has really stopped."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -65,7 +66,7 @@ async def test_the_answer_waits_for_the_task() -> None:
         assert (first[0], first[1]["status"]) == (200, "cancelled")
 
 
-async def delete(service: Service, path: str) -> tuple[int, dict]:
+async def delete(service: Service, path: str) -> tuple[int, dict[str, Any]]:
     async with service.client.delete(path) as answer:
         return answer.status, await answer.json()
 

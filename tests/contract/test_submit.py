@@ -1,6 +1,7 @@
 """Starting a job: what the 202 holds, and waiting for the end in the same request."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -76,7 +77,7 @@ async def test_an_end_that_does_not_come_is_the_usual_202(service: Service) -> N
     assert job["data"]["message"] == "Job started successfully"
 
 
-async def post_and_wait(service: Service, seconds: int) -> tuple[int, str, dict]:
+async def post_and_wait(service: Service, seconds: int) -> tuple[int, str, dict[str, Any]]:
     headers = {"Prefer": f"wait={seconds}"}
     async with service.client.post("/api/jobs/gate", headers=headers) as answer:
         return answer.status, answer.headers["Preference-Applied"], await answer.json()

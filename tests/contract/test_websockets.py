@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin
 
 from tests.clock import idle
 from tests.contract.asking import declined, problem, until
@@ -219,8 +220,8 @@ async def test_a_foreign_origin_is_refused_before_the_upgrade(service: Service) 
     with pytest.raises(InvalidStatus) as refused:
         async with connect(
             service.url.replace("http", "ws") + "/api/jobs/ws",
-            origin="http://evil.example",
-            proxy=None,  # type: ignore[arg-type]
+            origin=Origin("http://evil.example"),
+            proxy=None,
         ):
             pass
     assert refused.value.response.status_code == 403

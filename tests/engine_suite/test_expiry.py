@@ -111,7 +111,7 @@ async def test_past_the_bytes_kept_the_oldest_goes_early(start: Start, puppet: P
     ]
     gone = []
     async for event in events:
-        if event is huge:
-            break
         gone += [event] if isinstance(event, Expired) else []
+        if len(gone) == 4:
+            break
     assert gone == [Expired(job.job_id, early=True) for job in (old, kept[0], kept[1], newer)]

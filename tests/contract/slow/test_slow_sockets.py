@@ -152,7 +152,7 @@ async def test_a_terminal_frame_is_not_swallowed_by_the_expiry(path: str) -> Non
 
 def ends(frame: dict[str, Any], path: str) -> bool:
     if path == "events":
-        return frame["type"] == "job" and frame["job"]["status"] == "success"
+        return bool(frame["type"] == "job" and frame["job"]["status"] == "success")
     return bool(frame["type"] == "expired")
 
 

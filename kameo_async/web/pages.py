@@ -12,12 +12,14 @@ _NO_STORE: Final = {hdrs.CACHE_CONTROL: "no-store"}
 
 # A redirect would lose the strict cookie where the link came from another site.
 _OPENED: Final = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>kameo-async</title>
+<html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">
+<title>kameo-async</title>
 <meta http-equiv="refresh" content="0; url=/"></head>
 <body><p><a href="/">Open the page</a></p></body></html>
 """
 _LOCKED: Final = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>kameo-async: a token is needed</title></head>
+<html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">
+<title>kameo-async: a token is needed</title></head>
 <body><main><h1>A token is needed</h1>
 <p>Open this page once as <code>/?token=…</code>, with the value of <code>KAMEO_ASYNC_TOKEN</code>;
 the browser then remembers it.</p></main></body></html>

@@ -204,6 +204,9 @@ class ServiceSettings(_Settings):
         description="where jobs are kept over a restart; `none`: nowhere; unset: a file for each mode in "
         "`$XDG_STATE_HOME/kameo-async` or `~/.local/state/kameo-async`",
     )
+    database_url: SecretStr | None = Field(
+        None, description="must be unset: running on several machines is not part of this version"
+    )
     shutdown_grace_seconds: float = Field(10, ge=0, description="what running jobs get at a shutdown")
     log_format: Literal["console", "json"] | None = Field(
         None, description="`console` or `json`; unset: `console` on a terminal, else `json`"
@@ -222,6 +225,13 @@ class ServiceSettings(_Settings):
     def _strong_token(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not re.fullmatch(r"[\x21-\x7e]{8,}", value.get_secret_value()):
             raise ValueError("must be visible ASCII, 8 characters or more")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _in_process_only(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            raise ValueError("must be unset, because this version runs jobs in one process only")
         return value
 
     @model_validator(mode="after")

@@ -121,6 +121,7 @@ def test_the_token_is_in_no_log_line(guarded: Process) -> None:
         ({"KAMEO_ASYNC_CORS_ORIGINS": "a.example"}, "KAMEO_ASYNC_CORS_ORIGINS"),
         ({"KAMEO_ASYNC_ALLOWED_HOSTS": "0.0.0.0"}, "KAMEO_ASYNC_ALLOWED_HOSTS"),
         ({"KAMEO_ASYNC_ALLOWED_HOSTS": "*"}, "KAMEO_ASYNC_ALLOWED_HOSTS"),
+        ({"KAMEO_ASYNC_DATABASE_URL": "postgresql://here/db"}, "KAMEO_ASYNC_DATABASE_URL"),
     ],
 )
 def test_what_would_open_a_hole_stops_the_start(tmp_path: Path, settings: dict[str, str], named: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 from pydantic import BaseModel, Field
+from pyleak import no_task_leaks
 
 from kameo_async import JobFailed, Report
 from kameo_async.app import create_app
@@ -129,7 +130,13 @@ class Service:
 
 @asynccontextmanager
 async def running_service(kinds: Sequence[Kind] | None = None, **settings: Any) -> AsyncIterator[Service]:
-    """A service on a free port; `settings` are those of ServiceSettings."""
+    """A service on a free port; `settings` are those of ServiceSettings. Fails where it leaves a task."""
+    async with no_task_leaks(action="raise"), _running(kinds, **settings) as service:
+        yield service
+
+
+@asynccontextmanager
+async def _running(kinds: Sequence[Kind] | None, **settings: Any) -> AsyncIterator[Service]:
     kinds = [Echo(), Gate()] if kinds is None else kinds
     clock, gate = FakeClock(), next((kind for kind in kinds if isinstance(kind, Gate)), Gate())
     app = create_app(

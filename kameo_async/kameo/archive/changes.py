@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from kameo_async.kameo.models import Loan
+from kameo_async.kameo.loan import Loan
 
 
 class Seen(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from kameo_async.kameo.archive.rows import in_chunks, number
 from kameo_async.kameo.archive.sqlite import Database
-from kameo_async.kameo.models import Loan
+from kameo_async.kameo.loan import Loan
 
 WINDOW = 3_600_000  # an hour, in milliseconds: long enough to be calm, short enough to be news
 

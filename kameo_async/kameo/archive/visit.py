@@ -19,7 +19,7 @@ from kameo_async.kameo.archive.rows import (
 )
 from kameo_async.kameo.archive.speed import Speeds
 from kameo_async.kameo.archive.sqlite import Database
-from kameo_async.kameo.models import Loan
+from kameo_async.kameo.loan import Loan
 
 _LAST_FETCH = "SELECT seen_at FROM fetches WHERE countries = ? ORDER BY id DESC LIMIT 1"
 _ADD_FETCH = "INSERT INTO fetches (seen_at, countries, is_whole) VALUES (?, ?, ?) RETURNING id"

@@ -8,7 +8,7 @@ SYSTEM_PACKAGES = chromium curl libfaketime
 PYTEST = .venv/bin/pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check lint format types coverage screenshots soak fuzz system clean
+.PHONY: help run test test-fast bench check lint format types coverage screenshots soak fuzz system clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
@@ -48,6 +48,11 @@ soak: .venv/.dev  ## Run the service under everything at once (SECONDS=600)
 fuzz: .venv/.dev  ## Look for trouble with more examples than the tests have time for
 	KAMEO_ASYNC_FUZZ_EXAMPLES=200 HYPOTHESIS_PROFILE=fuzz .venv/bin/pytest -q -p no:xdist --timeout 900 \
 		tests/test_schemathesis.py tests/test_kameo_reading.py tests/test_teaser.py tests/test_export.py
+
+bench: .venv/.dev  ## Measure speed and memory, some minutes of an idle machine; writes docs/performance.*
+	.venv/bin/python -m pip install --quiet --group bench
+	@.ci/debian wrk redis-server || true
+	.venv/bin/python -m tests.benchmarks
 
 clean:  ## Remove the environment and everything that was made
 	rm -rf .venv build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .schemathesis

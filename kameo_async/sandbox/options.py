@@ -70,9 +70,9 @@ class SandboxOptions:
 
     `pages` of 12 are filled by the loans in SE and DK. `pace` is how many seconds pass there in one of ours
     (1 is real time, 0 holds still). `latency` is the least and the most seconds of an API call, `rate_limit`
-    its requests in each `rate_window` seconds. The site may send a CSRF token or not (`csrf`), and may tell of
-    a wrong code in its answer to it or after a redirect (`refuses_inline`); the API may answer in its older
-    shape, without paging fields (`old_shape`). Raises ValueError where a number is out of range.
+    its requests in each `rate_window` seconds. The site may send a CSRF token or not (`csrf`), and may tell
+    of a wrong code in its answer to it or after a redirect (`refuses_inline`); the API may answer in its
+    older shape, without paging fields (`old_shape`). Raises ValueError where a number is out of range.
     """
 
     pages: int = 7

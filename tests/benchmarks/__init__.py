@@ -1,1 +1,1 @@
-"""Issue by figure: how fast the service is, beside a bare handler and beside what people would use instead."""
+"""How fast the service is, beside a bare handler and beside what people would use instead."""

@@ -69,7 +69,11 @@ def _side_by_side(report: Report, folder: Path, wanted: list[str], *, quick: boo
         if "push" in wanted:
             _try(report, "push", lambda: push.measure(report, ours, bare, others, quick))
         if "submits" in wanted:
-            _try(report, "submits", lambda: submits.measure(report, ours, kept_jobs, bare, others, folder, quick))
+            _try(
+                report,
+                "submits",
+                lambda: submits.measure(report, ours, kept_jobs, bare, others, folder, quick),
+            )
 
 
 def _try(report: Report, name: str, part: Callable[[], None]) -> None:

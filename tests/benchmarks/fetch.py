@@ -53,8 +53,11 @@ async def _limited(report: Report, folder: Path) -> None:
 async def _fetching(options: SandboxOptions, folder: Path) -> AsyncIterator[tuple[Served, RunningSandbox]]:
     """A service that has logged in at a sandbox on this core."""
     async with running_sandbox(options, SystemClock()) as sandbox:
-        env = sandbox.settings() | {"KAMEO_REQUESTS_PER_MINUTE": "6000", "KAMEO_MAX_CONCURRENCY": str(AT_ONCE)}
-        served = service(folder, **env)
+        env = sandbox.settings() | {
+            "KAMEO_REQUESTS_PER_MINUTE": "6000",
+            "KAMEO_MAX_CONCURRENCY": str(AT_ONCE),
+        }
+        served = service(folder, None, **env)
         ours = await asyncio.to_thread(served.__enter__)
         try:
             await _time(ours, 1)

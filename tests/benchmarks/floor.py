@@ -19,7 +19,9 @@ class Floor(asyncio.DatagramProtocol):
     """Answers from memory."""
 
     def __init__(self, answers: dict[str, Any]) -> None:
-        self._get, self._post = ((answers[name]["body"].encode(), answers[name]["headers"]) for name in ("get", "post"))
+        self._get, self._post = (
+            (answers[name]["body"].encode(), answers[name]["headers"]) for name in ("get", "post")
+        )
         self._frame = answers["frame"].encode()
         self._sockets: set[web.WebSocketResponse] = set()
 

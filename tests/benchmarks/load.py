@@ -15,7 +15,8 @@ CONNECTIONS = 32
 _SCRIPT = """
 wrk.method = "%s"
 done = function(summary, latency, requests)
-  io.write(string.format('\\n{"requests": %%d, "refused": %%d, "broken": %%d, "seconds": %%f, "p99_ms": %%f}\\n',
+  local form = '\\n{"requests": %%d, "refused": %%d, "broken": %%d, "seconds": %%f, "p99_ms": %%f}\\n'
+  io.write(string.format(form,
     summary.requests, summary.errors.status,
     summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout,
     summary.duration / 1e6, latency:percentile(99) / 1e3))
@@ -53,9 +54,7 @@ def blast(url: str, folder: Path, seconds: int, method: str = "GET", connections
     return load
 
 
-def in_turns(
-    rounds: int, measures: Mapping[str, Callable[[], float]]
-) -> dict[str, list[float]]:
+def in_turns(rounds: int, measures: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
     """Each measure once a round, in turns (ABAB), so that what disturbs the machine disturbs all alike."""
     figures: dict[str, list[float]] = {name: [] for name in measures}
     for _ in range(rounds):

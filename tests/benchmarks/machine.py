@@ -23,7 +23,7 @@ class NotThereError(Exception):
 
 
 def pin_client() -> None:
-    """This process, and what it starts, onto the client's core, with as many descriptors as it may have."""
+    """Puts this process, and what it starts, onto the client's core, with all the descriptors it may have."""
     os.sched_setaffinity(0, {CLIENT_CORE if os.cpu_count() != 1 else 0})
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -96,7 +96,7 @@ def description() -> dict[str, str]:
     """The processor, the kernel and the Python."""
     names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return {
-        "processor": f"{os.cpu_count()} × {names[0].partition(': ')[2] if names else platform.machine()}",
+        "processor": f"{os.cpu_count()} x {names[0].partition(': ')[2] if names else platform.machine()}",
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from tests.benchmarks.listeners import listening
+from tests.benchmarks.load import blast
 from tests.benchmarks.machine import private_bytes
 from tests.benchmarks.report import Report
 from tests.benchmarks.servers import RESULT_CHARACTERS, Served, ask, service
-from tests.benchmarks.load import blast
 
 
 def measure(report: Report, folder: Path, quick: bool) -> None:

@@ -25,7 +25,7 @@ def svg(found: dict[str, Any]) -> str:
     parts.append(f'<path d="M{line} {top}V{y}" stroke="#222" stroke-dasharray="4 3"/>')
     for what, series in found["comparison"].items():
         y += 26
-        parts.append(_text(10, y, f"{what}: rate × the bare handler's (more is better)", "h"))
+        parts.append(_text(10, y, f"{what}: rate x the bare handler's (more is better)", "h"))
         y += 12
         for who, ratio in series.items():
             parts.extend(_bar(y, who, min(ratio, 1.5) / 1.5, f"{ratio:.2f}", _WHO.get(who, "#555")))
@@ -33,7 +33,8 @@ def svg(found: dict[str, Any]) -> str:
     body = "\n".join(parts)
     size = f'width="{_WIDTH}" height="{y + 10}" viewBox="0 0 {_WIDTH} {y + 10}"'
     style = f'<style>{_STYLE}</style><rect width="100%" height="100%" fill="#fff"/>'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">\n<title>Performance</title>{style}\n{body}\n</svg>\n'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
+    return f"{head}\n<title>Performance</title>{style}\n{body}\n</svg>\n"
 
 
 def _goal(row: dict[str, Any], y: float) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Polls of a finished job: ours, the floor's, the rivals'; and how they slow down as results grow."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
@@ -11,7 +12,9 @@ from tests.benchmarks.servers import RESULT_CHARACTERS, Served
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 
 
-def measure(report: Report, ours: Served, bare: Served, rivals: list[Rival], folder: Path, quick: bool) -> None:
+def measure(
+    report: Report, ours: Served, bare: Served, rivals: Sequence[Rival], folder: Path, quick: bool
+) -> None:
     """The first row, and the first comparison."""
     rounds, seconds = (2, 1) if quick else (4, 2)
     urls = {"ours": ours.job_url(ours.start_job("nothing", wait=True, size=RESULT_CHARACTERS))}

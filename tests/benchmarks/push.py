@@ -1,6 +1,7 @@
 """Push to many listeners of one job: how long until the last has the frame, and whether the loop stalls."""
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from statistics import median
 
@@ -12,7 +13,7 @@ from tests.benchmarks.servers import Served, ask
 _PAUSE = 0.12  # progress is merged to ten revisions a second
 
 
-def measure(report: Report, ours: Served, bare: Served, rivals: list[Rival], quick: bool) -> None:
+def measure(report: Report, ours: Served, bare: Served, rivals: Sequence[Rival], quick: bool) -> None:
     """1,000 listeners of each in turns, then more and fewer of ours."""
     rounds = 5 if quick else 25
     job = ours.start_job("stage")
@@ -25,7 +26,7 @@ def measure(report: Report, ours: Served, bare: Served, rivals: list[Rival], qui
 
 
 def _thousand(
-    report: Report, events: str, ours: Served, bare: Served, rivals: list[Rival], rounds: int
+    report: Report, events: str, ours: Served, bare: Served, rivals: Sequence[Rival], rounds: int
 ) -> float:
     with ExitStack() as stack:
         sockets: dict[str, tuple[Listeners, int]] = {
@@ -75,4 +76,3 @@ def _middle(listeners: Listeners, ours: Served, rounds: int) -> float:
         times.append(listeners.time_to_all(ours.port))
         time.sleep(_PAUSE)
     return median(times)
-

@@ -12,7 +12,7 @@ class Report:
     """Filled by the groups, one after another; keys of `figures` are those of GOALS."""
 
     figures: dict[str, float] = field(default_factory=dict)
-    comparison: dict[str, Series] = field(default_factory=dict)  # what -> who -> × the bare handler
+    comparison: dict[str, Series] = field(default_factory=dict)  # what -> who -> x the bare handler
     growth: dict[str, Series] = field(default_factory=dict)  # what -> size -> figure
     rates: dict[str, Series] = field(default_factory=dict)  # what -> who -> a second, on this machine
     notes: list[str] = field(default_factory=list)
@@ -25,7 +25,7 @@ class Report:
 
     def compare(self, what: str, who: str, figure: float) -> None:
         self.comparison.setdefault(what, {})[who] = figure
-        print(f"  {what}, {who}: {figure:.3g} × the bare handler", flush=True)
+        print(f"  {what}, {who}: {figure:.3g} x the bare handler", flush=True)
 
     def grow(self, what: str, size: object, figure: float) -> None:
         self.growth.setdefault(what, {})[str(size)] = figure

@@ -7,26 +7,27 @@ from pathlib import Path
 from tests.benchmarks.listeners import Listeners, listening
 from tests.benchmarks.load import blast, ratio
 from tests.benchmarks.report import Report
-from tests.benchmarks.servers import RESULT_CHARACTERS, service
+from tests.benchmarks.servers import RESULT_CHARACTERS, ask, service
 
 JOBS, LISTENERS = 8, 100
 
 
 def measure(report: Report, folder: Path, quick: bool) -> None:
-    """Eight jobs, a hundred listeners each, a thousand reports a second from each job; quiet rounds between."""
+    """Eight jobs, a hundred listeners each, a thousand reports a second from each; quiet rounds between."""
     seconds = 1 if quick else 2
     with service(folder) as ours:
         url = ours.job_url(ours.start_job("nothing", wait=True, size=RESULT_CHARACTERS))
         busy, quiet = [], []
         for _ in range(2):
             quiet.append(blast(url, folder, seconds).rate)
-            jobs = [ours.start_job("chatter", seconds=seconds + 2) for _ in range(JOBS)]
+            jobs = [ours.start_job("chatter", seconds=60) for _ in range(JOBS)]
             with ExitStack() as stack:
                 for job in jobs:
                     events = f"{ours.url}{job['links']['events']}"
                     _drain_meanwhile(stack, stack.enter_context(listening(events, LISTENERS)))
                 busy.append(blast(url, folder, seconds).rate)
-            ours.rest()
+            for job in jobs:
+                ask(ours.job_url(job), "DELETE")
         report.set("reports", ratio(busy, quiet))
 
 

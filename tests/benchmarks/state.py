@@ -26,7 +26,9 @@ async def _write(path: Path, count: int, expires_in: float) -> None:
         for start in range(0, count, _BATCH):
             written = []
             for sequence in range(start + 1, min(start + _BATCH, count) + 1):
-                job = models.start(models.new_job("nothing", b'{"size":%d}' % RESULT_CHARACTERS, submitted), submitted)
+                job = models.start(
+                    models.new_job("nothing", b'{"size":%d}' % RESULT_CHARACTERS, submitted), submitted
+                )
                 ended = models.finish(job, _RESULT, None, now, expires_in)
                 written.append(journal.submitted(sequence, job, None).written)
                 written.append(journal.ended(sequence, ended, len(document(ended))).written)

@@ -1,7 +1,8 @@
 """Submits of a job that does nothing, run to its end: with and without the journal, and the rivals'."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -12,7 +13,13 @@ from tests.benchmarks.servers import Served
 
 
 def measure(
-    report: Report, ours: Served, kept: Served, bare: Served, rivals: list[Rival], folder: Path, quick: bool
+    report: Report,
+    ours: Served,
+    kept: Served,
+    bare: Served,
+    rivals: Sequence[Rival],
+    folder: Path,
+    quick: bool,
 ) -> None:
     """`ours` without, `kept` with the journal."""
     rounds, seconds = (2, 1) if quick else (4, 2)
@@ -22,7 +29,7 @@ def measure(
         "ours, journal": lambda: _to_the_end(f"{kept.url}/api/jobs/nothing", kept.rest, folder, seconds),
     }
     for rival in rivals:
-        measures[rival.name] = lambda rival=rival: _to_the_end(rival.submit_url(), rival.rest, folder, seconds)
+        measures[rival.name] = partial(_to_the_end, rival.submit_url(), rival.rest, folder, seconds)
     figures = in_turns(rounds, measures)
     report.set("submit", ratio(figures["ours"], figures["bare"]))
     report.set("submit_journal", ratio(figures["ours, journal"], figures["bare"]))

@@ -19,7 +19,10 @@ def lines(report: Report) -> list[str]:
     ]
     head = [("what", "goal", "figure", "verdict")]
     widths = [max(len(str(row[column])) for row in head + rows) for column in range(4)]
-    text = ["| " + " | ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in head + rows]
+    text = [
+        "| " + " | ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in head + rows
+    ]
     return [text[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *text[1:]]
 
 
@@ -60,7 +63,7 @@ def write(path: Path, found: dict[str, Any]) -> None:
 
 
 def _short(figure: float | None) -> str:
-    return "–" if figure is None else f"{figure:.3g}"
+    return "-" if figure is None else f"{figure:.3g}"
 
 
 def _rounded(value: Any) -> Any:

@@ -54,7 +54,7 @@ class Chatter:
 
 
 class Stage(asyncio.DatagramProtocol):
-    """Reports when a datagram says `step`; answers `lag` with how late the loop was since the last such ask."""
+    """Reports when a datagram says `step`; answers `lag` with how late the loop was since the last one."""
 
     kind = "stage"
     title = "Step"

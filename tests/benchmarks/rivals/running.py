@@ -44,7 +44,11 @@ class OverHttp:
 
 def missing() -> list[str]:
     """What keeps the comparison from being whole, a line each."""
-    lines = [f"{name} is missing: pip install --group bench" for name in ("fastapi", "uvicorn") if not find_spec(name)]
+    lines = [
+        f"{name} is missing: pip install --group bench"
+        for name in ("fastapi", "uvicorn")
+        if not find_spec(name)
+    ]
     if not find_spec("saq"):
         lines.append("saq is missing: pip install --group bench")
     if shutil.which("redis-server") is None:

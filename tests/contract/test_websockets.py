@@ -135,6 +135,34 @@ async def test_the_socket_over_all_jobs(service: Service) -> None:
         assert socket.close_code is None
 
 
+async def test_no_revision_is_told_twice_however_busy_it_is() -> None:
+    """Changes between the handshake and the first frame are in that frame alone."""
+    async with running_service(max_pending_jobs=100_000) as service:
+        connecting = asyncio.ensure_future(opened(service, "/api/jobs/ws").__aenter__())
+        submits = []
+        while not connecting.done():
+            submits.append(asyncio.ensure_future(service.jobs.submit("gate")))
+            await asyncio.sleep(0)
+        await asyncio.gather(*submits)
+        last = await service.start()
+        socket = await connecting
+        told = {job["job_id"]: job["revision"] for job in (await frame(socket))["jobs"]}
+        while last["job_id"] not in told:
+            job = (await frame(socket))["job"]
+            assert job["revision"] > told.get(job["job_id"], 0)
+            told[job["job_id"]] = job["revision"]
+        await socket.close()
+
+
+async def test_a_total_is_null_while_unknown(service: Service) -> None:
+    """Progress may count without an end in sight."""
+    job = await service.running()
+    await service.gate.reports["one"](3, unit="pages")
+    await idle()
+    progress = (await service.get(job))["progress"]
+    assert progress == {"done": 3, "total": None, "unit": "pages", "message": ""}
+
+
 async def test_the_first_frame_holds_the_newest_hundred() -> None:
     """100 of more, newest first, and `total_jobs` counts all."""
     async with running_service(max_running_jobs=1) as service:

@@ -166,7 +166,7 @@ async def test_a_ping_comes_every_25_seconds_and_wants_an_answer(service: Servic
         await let_pass(24)
         assert await connections(service) == 2
         await let_pass(2)
-        assert await asyncio.wait_for(reader.readexactly(2), 5) == b"\x89\x00"
+        assert await asyncio.wait_for(reader.readexactly(2), 1) == b"\x89\x00"
         await let_pass(15)
         await until(lambda: len(service.jobs.hub) == 2)
         assert await connections(service) == 1

@@ -77,12 +77,13 @@ class Sockets:
             return socket
         pump = asyncio.get_running_loop().create_task(_pump(socket, transport, frames), name="websocket-pump")
         self._pumps[socket] = pump
+        # Not after the wait below: a client that goes away cancels this handler, perhaps just there.
+        pump.add_done_callback(lambda _: self._pumps.pop(socket, None))
         try:
             await _read(socket)
         finally:
             pump.cancel()
             await asyncio.gather(pump, return_exceptions=True)
-            del self._pumps[socket]
         return socket
 
 

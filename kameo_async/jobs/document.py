@@ -92,9 +92,9 @@ def encode(result: BaseModel) -> bytes:
 
     A large one may know a faster way: where it has a `to_json`, that writes the bytes.
     """
-    own: Callable[[], bytes] | None = getattr(result, "to_json", None)
+    own: Callable[[BaseModel], bytes] | None = getattr(type(result), "to_json", None)
     if own is not None:
-        return own()
+        return own(result)
     encoded = orjson.dumps(
         result.model_dump(mode="python", by_alias=True), default=_plain, option=_RESULT_OPTIONS
     )

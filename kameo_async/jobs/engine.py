@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -54,8 +55,8 @@ class _Run:
     """A job that has a task. `verdict`, once set, is how the job ends, whatever its kind still does."""
 
     job: Job  # as the run last saw it
-    patience: asyncio.Future[None]  # done when its task has had all the time to stop that it gets
     task: asyncio.Task[None] = field(init=False)
+    patience: asyncio.Future[None] = field(init=False)  # done when the task has had its time to stop
     reporter: Reporter | None = None
     verdict: Outcome | None = None
     is_settled: bool = False
@@ -113,8 +114,9 @@ class LocalEngine:
         loop = asyncio.get_running_loop()
         while self._waiting and len(self._runs) < self._limits.max_running and not self._is_closed:
             job_id = next(iter(self._waiting))
-            run = self._runs[job_id] = _Run(self._waiting.pop(job_id), loop.create_future())
-            run.task = loop.create_task(self._run(run), name=f"job-{job_id}")
+            run = self._runs[job_id] = _Run(self._waiting.pop(job_id))
+            # A context of its own: not that of whoever made room for the job.
+            run.task = loop.create_task(self._run(run), name=f"job-{job_id}", context=Context())
             run.task.add_done_callback(partial(self._ended, run))
 
     def _ended(self, run: _Run, task: asyncio.Task[None]) -> None:
@@ -202,6 +204,7 @@ class LocalEngine:
         """
         if run.stop is None:
             run.verdict = verdict
+            run.patience = asyncio.get_running_loop().create_future()
             run.stop = asyncio.get_running_loop().create_task(
                 self._stopped(run), name=f"stop-{run.job.job_id}"
             )
@@ -241,8 +244,6 @@ def _log_of(job: Job) -> structlog.typing.FilteringBoundLogger:
 
 
 def _bind_log(job: Job) -> None:
-    """The job's own log context: its task inherits that of whoever made room for it."""
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(job_id=job.job_id)
-    if job.request_id is not None:
-        structlog.contextvars.bind_contextvars(request_id=job.request_id)
+    """What every line of the job's task carries, the kind's own lines too."""
+    ids = {"job_id": job.job_id} | ({"request_id": job.request_id} if job.request_id else {})
+    structlog.contextvars.bind_contextvars(**ids)

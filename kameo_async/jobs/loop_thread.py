@@ -35,7 +35,7 @@ def on_loop_thread(method: Callable[Concatenate[S, P], R]) -> Callable[Concatena
 
     @functools.wraps(method)
     def checked(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
-        self._thread.check(f"{type(self).__name__}.{method.__name__}")
+        self._thread.check(method.__qualname__)
         return method(self, *args, **kwargs)
 
     return cast("Callable[Concatenate[S, P], R]", checked)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -58,8 +59,9 @@ def _encoded(values: Mapping[str, Any]) -> bytes:
         raise InvalidParamsError([problem]) from None
 
 
-def _names(model: type[BaseModel]) -> set[str]:
-    return {field.alias or name for name, field in model.model_fields.items()}
+@lru_cache(256)
+def _names(model: type[BaseModel]) -> frozenset[str]:
+    return frozenset(field.alias or name for name, field in model.model_fields.items())
 
 
 def _problem(model: type[BaseModel], detail: ErrorDetails) -> ParamProblem:

@@ -22,6 +22,7 @@ from kameo_async.jobs.models import Job, JobStatus, new_job
 from kameo_async.jobs.reaper import Reaper
 from kameo_async.jobs.store import JobFilter, JobPage, JobStore, MemoryJobStore
 from kameo_async.jobs.subscription import Expired, Hub, Subscription
+from kameo_async.jobs.uncancelled import begun
 
 log = structlog.get_logger()
 
@@ -59,7 +60,7 @@ class JobService:
         self._thread = LoopThread()
         self._exit = AsyncExitStack()
         self._is_draining = False
-        self._accepting: set[asyncio.Task[Job]] = set()
+        self._accepting: set[asyncio.Future[Job]] = set()
         self._closing: asyncio.Task[Sequence[str]] | None = None
         self._store: JobStore = _store(limits, self._clock, journal)
         engine_limits = EngineLimits(limits.max_running, limits.timeout_seconds, limits.ttl_seconds)
@@ -122,10 +123,11 @@ class JobService:
             raise DrainingError("The service is shutting down; try again later")
         job = new_job(kind, job_params.canonical(checked), self._clock.now(), request_id)
         # Once accepted it must also be queued, whatever becomes of the caller.
-        task = asyncio.get_running_loop().create_task(self._accept(job, key), name="accept-job")
-        self._accepting.add(task)
-        task.add_done_callback(self._accepting.discard)
-        return await asyncio.shield(task)
+        accepting = begun(self._accept(job, key), "accept-job")
+        if not accepting.done():
+            self._accepting.add(accepting)
+            accepting.add_done_callback(self._accepting.discard)
+        return await asyncio.shield(accepting)
 
     async def _accept(self, job: Job, key: str | None) -> Job:
         kept, is_new = await self._store.add(job, key)

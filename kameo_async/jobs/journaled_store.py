@@ -19,8 +19,8 @@ from kameo_async.jobs.document import document
 from kameo_async.jobs.errors import JournalError, UnavailableError
 from kameo_async.jobs.journal import Journal, Write
 from kameo_async.jobs.journal_rows import FIRST_CEILING, KeptJob
-from kameo_async.jobs.models import Job, Transition
-from kameo_async.jobs.store import Entry, JobFilter, MemoryJobStore, filters_of
+from kameo_async.jobs.models import Job, JobStatus, Transition
+from kameo_async.jobs.store import Entry, MemoryJobStore
 
 log = structlog.get_logger()
 
@@ -175,11 +175,10 @@ class JournaledJobStore(MemoryJobStore):
         return KeptJob(one.sequence, job, one.key, len(document(job)))
 
     def _bring_back(self, kept: list[KeptJob], now: datetime) -> None:
-        order: dict[JobFilter, list[int]] = {}
+        order: dict[tuple[JobStatus, str], list[int]] = {}
         for one in kept:
             self._place(one, now)
-            for which in filters_of(one.job):
-                order.setdefault(which, []).append(one.sequence)
+            order.setdefault((one.job.status, one.job.kind), []).append(one.sequence)
         self._state.order = {which: SortedList(sequences) for which, sequences in order.items()}
         self._make_room()
 

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Protocol
 
+from msgspec import Struct
 from sortedcontainers import SortedList
 
 from kameo_async.clock import Clock
@@ -21,6 +21,10 @@ class JobFilter:
 
     status: JobStatus | None = None
     kind: str | None = None
+
+    def matches(self, status: JobStatus, kind: str) -> bool:
+        """Whether jobs of that kind in that status are listed."""
+        return self.status in (None, status) and self.kind in (None, kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,7 @@ class JobStore(Protocol):
         """How many jobs are kept, by kind and status."""
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(Struct, eq=False, gc=False):
     """A job in its place; `sequence` is that of its submit."""
 
     sequence: int
@@ -88,7 +91,7 @@ class _State:
 
     entries: dict[str, Entry] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)  # idempotency key -> job id
-    order: dict[JobFilter, SortedList[int]] = field(default_factory=dict)  # sequences that match
+    order: dict[tuple[JobStatus, str], SortedList[int]] = field(default_factory=dict)  # sequences
     by_sequence: dict[int, Entry] = field(default_factory=dict)
     finished: dict[str, None] = field(default_factory=dict)  # ids, the first to expire first
     kept_bytes: int = 0
@@ -131,11 +134,11 @@ class MemoryJobStore:
 
     async def page(self, which: JobFilter, limit: int, cursor: int | None = None) -> JobPage:
         async with self._lock:
-            sequences = self._state.order.get(which, SortedList())
-            end = len(sequences) if cursor is None else sequences.bisect_left(cursor)
-            begin = max(0, end - limit)
-            jobs = tuple(self._state.by_sequence[n].job for n in reversed(sequences[begin:end]))
-            return JobPage(jobs, len(sequences), sequences[begin] if begin > 0 else None)
+            orders = [order for pair, order in self._state.order.items() if which.matches(*pair)]
+            candidates = [n for order in orders for n in _newest(order, limit + 1, cursor)]
+            found = sorted(candidates, reverse=True)[: limit + 1]
+            jobs = tuple(self._state.by_sequence[n].job for n in found[:limit])
+            return JobPage(jobs, sum(map(len, orders)), found[limit - 1] if len(found) > limit else None)
 
     async def apply(self, job_id: str, transition: Transition) -> Job:
         async with self._lock:
@@ -172,11 +175,7 @@ class MemoryJobStore:
         return subscription
 
     def counts(self) -> Mapping[tuple[str, JobStatus], int]:
-        return {
-            (which.kind, which.status): len(sequences)
-            for which, sequences in self._state.order.items()
-            if which.kind is not None and which.status is not None
-        }
+        return {(kind, status): len(sequences) for (status, kind), sequences in self._state.order.items()}
 
     def _charge(self, entry: Entry, size: int) -> None:
         """Counts what a finished job costs; past the bound the oldest finished expire early.
@@ -225,31 +224,31 @@ class MemoryJobStore:
 
     def _show(self, entry: Entry) -> None:
         self._state.by_sequence[entry.sequence] = entry
-        for which in filters_of(entry.job):
-            self._state.order.setdefault(which, SortedList()).add(entry.sequence)
+        self._order_of(entry.job).add(entry.sequence)
 
     def _replace(self, entry: Entry, after: Job) -> None:
         before, entry.job = entry.job, after
         if before.status is not after.status:
-            self._reorder(entry, before, after)
+            self._order_of(before).remove(entry.sequence)
+            self._order_of(after).add(entry.sequence)
         if after.is_terminal and not before.is_terminal:
             self._state.unfinished -= 1
             self._state.finished[after.job_id] = None
             entry.deadline = self._clock.monotonic() + self._ttl_seconds
 
-    def _reorder(self, entry: Entry, before: Job, after: Job) -> None:
-        for which in (JobFilter(before.status), JobFilter(before.status, before.kind)):
-            self._state.order[which].remove(entry.sequence)
-        for which in (JobFilter(after.status), JobFilter(after.status, after.kind)):
-            self._state.order.setdefault(which, SortedList()).add(entry.sequence)
+    def _order_of(self, job: Job) -> "SortedList[int]":
+        which = (job.status, job.kind)
+        order = self._state.order.get(which)
+        if order is None:
+            order = self._state.order[which] = SortedList()
+        return order
 
     def _remove(self, entry: Entry) -> None:
         state = self._state
         self._forget(entry)
         del state.by_sequence[entry.sequence], state.finished[entry.job.job_id]
         state.kept_bytes -= entry.size
-        for which in filters_of(entry.job):
-            state.order[which].remove(entry.sequence)
+        self._order_of(entry.job).remove(entry.sequence)
 
     def _forget(self, entry: Entry) -> None:
         del self._state.entries[entry.job.job_id]
@@ -257,11 +256,7 @@ class MemoryJobStore:
             del self._state.keys[entry.key]
 
 
-def filters_of(job: Job) -> tuple[JobFilter, ...]:
-    """The filters that a job matches, each of which has an order of its own."""
-    return _filters(job.status, job.kind)
-
-
-@lru_cache(256)
-def _filters(status: JobStatus, kind: str) -> tuple[JobFilter, ...]:
-    return JobFilter(), JobFilter(status=status), JobFilter(kind=kind), JobFilter(status=status, kind=kind)
+def _newest(order: "SortedList[int]", count: int, cursor: int | None) -> list[int]:
+    """Up to `count` of the sequences before `cursor`, the newest last."""
+    end = len(order) if cursor is None else order.bisect_left(cursor)
+    return list(order[max(0, end - count) : end])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import aiohttp
+from websockets.asyncio.client import connect
 
 from tests.service import Service
 
@@ -22,6 +23,12 @@ async def problem(answer: aiohttp.ClientResponse, status: int) -> dict[str, Any]
     assert fields["instance"] == answer.url.raw_path
     assert all(fields[name] for name in ("type", "title", "detail"))
     return fields
+
+
+async def total(service: Service) -> int:
+    """How many jobs there are."""
+    async with service.client.get("/api/jobs") as answer:
+        return int((await answer.json())["total_jobs"])
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -59,3 +66,8 @@ async def declined(service: Service, request: bytes) -> bytes:
     finally:
         writer.close()
         await writer.wait_closed()
+
+
+def opened(service: Service, path: str) -> connect:
+    """A websocket, to be entered."""
+    return connect(service.url.replace("http", "ws") + path, proxy=None)

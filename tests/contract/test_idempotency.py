@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
-from tests.contract.asking import problem
+from tests.contract.asking import problem, total
 from tests.service import Service, running_service
 
 
@@ -17,11 +17,6 @@ async def submit(service: Service, key: str = "k", kind: str = "gate", **params:
         job: dict[str, Any] = await answer.json()
         assert answer.headers["Location"] == job["links"]["self"]
         return job
-
-
-async def total(service: Service) -> int:
-    async with service.client.get("/api/jobs") as answer:
-        return int((await answer.json())["total_jobs"])
 
 
 async def test_a_replay_gives_the_same_job(service: Service) -> None:

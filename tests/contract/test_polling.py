@@ -112,40 +112,6 @@ async def test_the_tag_changes_with_the_revision_and_only_then(service: Service)
         assert later.headers["ETag"] != first.headers["ETag"]
 
 
-@pytest.mark.parametrize(
-    ("pattern", "status"),
-    [
-        ("{}", 304),
-        ("W/{}", 304),
-        ('"x", {}', 304),
-        ('"x",W/{} ,"y"', 304),
-        ("*", 304),
-        ('"*"', 200),
-        ('"x"', 200),
-        ('"x, {}', 200),
-        ("", 200),
-        ("junk", 200),
-    ],
-)
-async def test_what_the_client_has_is_304(service: Service, pattern: str, status: int) -> None:
-    """If-None-Match: lists, weak tags and `*`; a tag that is not the job's is no match."""
-    job = await service.finished()
-    plain = pattern.format(tag(job)) if pattern != '"x, {}' else '"x, ' + tag(job).strip('"')
-    headers = {"If-None-Match": plain}
-    async with service.client.get(job["links"]["self"], headers=headers) as answer:
-        assert answer.status == status
-        assert answer.headers["ETag"] == tag(job)
-        assert (await answer.read() == b"") == (status == 304)
-
-
-async def test_tags_on_several_lines_are_one_list(service: Service) -> None:
-    """If-None-Match may be sent in pieces."""
-    job = await service.finished()
-    headers = CIMultiDict([("If-None-Match", '"x"'), ("If-None-Match", tag(job))])
-    async with service.client.get(job["links"]["self"], headers=headers) as answer:
-        assert answer.status == 304
-
-
 async def test_a_long_poll_answers_with_the_next_revision(service: Service) -> None:
     """With the ETag that the client has: as soon as there is another."""
     job = await service.get(await service.running())
@@ -208,52 +174,6 @@ async def test_a_terminal_job_never_waits(service: Service, has_tag: bool) -> No
     headers = {"Prefer": "wait=60"} | ({"If-None-Match": tag(job)} if has_tag else {})
     async with service.client.get(job["links"]["self"], headers=headers) as answer:
         assert answer.status == (304 if has_tag else 200)
-
-
-PREFERENCES = [
-    (["wait=5"], "wait=5"),
-    (["WAIT=5"], "wait=5"),
-    (["wait = 5"], "wait=5"),
-    (['wait="5"'], "wait=5"),
-    (["wait=5; foo=bar"], "wait=5"),
-    (["respond-async, wait=5"], "wait=5"),
-    (["respond-async", "wait=5"], "wait=5"),
-    (["wait=5", "wait=9"], "wait=5"),
-    (["wait=5, wait=9"], "wait=5"),
-    ([", ,wait=5,"], "wait=5"),
-    (['foo="a, wait=9", wait=5'], "wait=5"),
-    (['foo="a\\", wait=9", wait=5'], "wait=5"),
-    (["foo; wait=9, wait=5"], "wait=5"),
-    (["wait=0"], "wait=0"),
-    (["wait=61"], "wait=60"),
-    (["wait=" + "9" * 5000], "wait=60"),
-    (["wait=0000000000000005"], "wait=5"),
-    (["wait"], None),
-    (["wait="], None),
-    (['wait=""'], None),
-    (["wait=-5"], None),
-    (["wait=5.5"], None),
-    (["wait=5s"], None),
-    (['wait="5'], None),
-    (["wait=junk, wait=5"], None),
-    (["waits=5"], None),
-    (['foo="wait=5'], None),
-    (['foo="a, wait=5'], None),
-    (["=5"], None),
-    (["wait=\u0663"], None),
-]
-
-
-@pytest.mark.parametrize(("lines", "applied"), PREFERENCES)
-async def test_preferences_are_read_by_their_grammar(
-    service: Service, lines: list[str], applied: str | None
-) -> None:
-    """RFC 7240: case, quotes, lists, parameters, lines; the first counts, junk does not, 60 is the most."""
-    job = await service.finished()
-    headers = CIMultiDict([("Prefer", line) for line in lines])
-    async with service.client.get(job["links"]["self"], headers=headers) as answer:
-        assert answer.headers.get("Preference-Applied") == applied
-        assert answer.status == 200
 
 
 async def test_no_poll_waits_longer_than_a_minute(service: Service) -> None:

@@ -57,69 +57,6 @@ async def test_the_result_as_excel(service: Service, job: dict[str, Any]) -> Non
     assert [[cell.value for cell in row] for row in sheet.iter_rows(min_row=2)] == [[0, "å"], [1, "b"]]
 
 
-@pytest.mark.parametrize(
-    ("accept", "content_type"),
-    [
-        ("*/*", "application/json"),
-        ("", "application/json"),
-        ("application/*", "application/json"),
-        ("text/csv", "text/csv"),
-        ("TEXT/CSV", "text/csv"),
-        ("text/csv; charset=utf-8", "text/csv"),
-        ("text/*", "text/csv"),
-        (XLSX, XLSX),
-        ("text/csv, application/json", "application/json"),
-        ("application/json;q=0.5, text/csv;q=0.5", "application/json"),
-        ("application/json;q=0.5, text/csv;q=0.6", "text/csv"),
-        ("application/json ; q=0.5 , text/csv", "text/csv"),
-        ("*/*;q=0.1, text/csv", "text/csv"),
-        ("text/csv;q=0, */*", "application/json"),
-        ("application/json;q=0, text/csv;q=0.001", "text/csv"),
-        ("application/json;q=0, */*;q=0.5", "text/csv"),
-        ("application/json;q=nan, text/csv;q=0.1", "text/csv"),
-        ("application/json;q=7, text/csv;q=0.1", "text/csv"),
-        ("text/html, application/xhtml+xml, */*;q=0.8", "application/json"),
-    ],
-)
-async def test_accept_decides(service: Service, job: dict[str, Any], accept: str, content_type: str) -> None:
-    """RFC 9110: the highest q wins, the most specific range counts, a tie is JSON."""
-    async with service.client.get(job["links"]["result"], headers={"Accept": accept}) as answer:
-        assert answer.status == 200
-        assert answer.content_type == content_type
-
-
-async def test_without_accept_the_result_is_json(service: Service, job: dict[str, Any]) -> None:
-    """No Accept at all is anything."""
-    async with service.client.get(job["links"]["result"], skip_auto_headers=["Accept"]) as answer:
-        assert answer.content_type == "application/json"
-
-
-async def test_the_format_outweighs_accept(service: Service, job: dict[str, Any]) -> None:
-    """A link with `?format=` gives what it says in any browser."""
-    async with service.client.get(
-        f"{job['links']['result']}?format=csv", headers={"Accept": "text/html"}
-    ) as answer:
-        assert answer.content_type == "text/csv"
-    async with service.client.get(
-        f"{job['links']['result']}?format=json", headers={"Accept": "text/csv"}
-    ) as answer:
-        assert answer.content_type == "application/json"
-
-
-@pytest.mark.parametrize("accept", ["text/html", "image/*", "application/json;q=0", "*/*;q=0", "junk"])
-async def test_another_type_is_406(service: Service, job: dict[str, Any], accept: str) -> None:
-    """A type that there is none of, with the ones that there are."""
-    async with service.client.get(job["links"]["result"], headers={"Accept": accept}) as answer:
-        assert "text/csv" in (await problem(answer, 406))["detail"]
-
-
-@pytest.mark.parametrize("name", ["pdf", "CSV", ""])
-async def test_another_format_is_406(service: Service, job: dict[str, Any], name: str) -> None:
-    """The same for `?format=`."""
-    async with service.client.get(f"{job['links']['result']}?format={name}") as answer:
-        await problem(answer, 406)
-
-
 @pytest.mark.parametrize("query", ["format=csv", "format=xlsx"])
 async def test_a_table_of_a_kind_that_has_none_is_406(service: Service, query: str) -> None:
     """A kind that names no table has its result as JSON alone."""
@@ -130,13 +67,6 @@ async def test_a_table_of_a_kind_that_has_none_is_406(service: Service, query: s
         await problem(answer, 406)
     async with service.client.get(job["links"]["result"]) as answer:
         assert await answer.json() == job["data"]
-
-
-@pytest.mark.parametrize("query", ["locale=de", "locale=", "format=csv&format=csv", "colour=red"])
-async def test_wrong_queries_of_a_result(service: Service, job: dict[str, Any], query: str) -> None:
-    """Another locale, a name twice, an unknown name: 400."""
-    async with service.client.get(f"{job['links']['result']}?{query}") as answer:
-        assert (await problem(answer, 400))["errors"]
 
 
 async def test_a_result_that_is_not_there_yet_is_409_with_retry_after() -> None:

@@ -23,6 +23,7 @@ FIRST_REQUEST_SECONDS: Final = 10  # from the connection to the end of the first
 KEEPALIVE_SECONDS: Final = 12  # from an answer to the end of the next request's headers
 LINGERING_SECONDS: Final = 5  # for a body that nobody wanted
 SHUTDOWN_SECONDS: Final = 1
+STALL_SECONDS: Final = 10  # without a byte taken of what was sent
 RESERVED_DESCRIPTORS: Final = 64  # for files, the upstream and the journal
 
 
@@ -32,17 +33,30 @@ def has_fast_parser() -> bool:
 
 
 class Connection(RequestHandler):
-    """A connection that must say something in time, and whose noise is answered without an echo."""
+    """A connection that must say and take something in time, and whose noise is answered without an echo."""
 
-    __slots__ = ("_first_request",)
+    __slots__ = ("_first_request", "_stall")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._first_request = self._loop.call_later(FIRST_REQUEST_SECONDS, self._say_nothing_longer)
+        self._stall: Stall | None = None
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._first_request.cancel()
+        if self._stall is not None:
+            self._stall.end()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.transport is not None:
+            self._stall = Stall(self.transport, self._loop)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stall is not None:
+            self._stall.end()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -90,6 +104,29 @@ class Connection(RequestHandler):
     def _say_nothing_longer(self) -> None:
         if self.is_idle:
             self.force_close()
+
+
+class Stall:
+    """Cuts a client that takes nothing for too long; it may be as slow as it likes."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._unsent = transport.get_write_buffer_size()
+        self._seconds = 0
+        self._timer = loop.call_later(1, self._look)
+
+    def end(self) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
+        self._seconds = 0 if self._unsent < before else self._seconds + 1
+        if self._seconds < STALL_SECONDS:
+            self._timer = self._loop.call_later(1, self._look)
+        else:
+            log.info("http.stalled", seconds=STALL_SECONDS)
+            self._transport.abort()
 
 
 class Server(web.Server):

@@ -1,7 +1,7 @@
 """Open websockets: a bound on their number, one pump each, and a clean end at the shutdown.
 
 Server to client only. A pump sends whatever its frames give next, so a slow client holds one frame and
-the socket's own buffer, and nobody waits for it.
+the socket's own buffer, and nobody waits for it; its connection cuts it when it takes nothing for too long.
 """
 
 import asyncio
@@ -17,9 +17,6 @@ from kameo_async.web.problems import RETRY_AFTER_SECONDS, HttpError
 log = structlog.get_logger()
 
 PING_SECONDS: Final = 25
-STALL_SECONDS: Final = 10
-_LOOK_SECONDS: Final = 1
-_LITTLE_BYTES: Final = 64 * 1024  # unsent, at which the next frame may follow
 CLOSE_TIMEOUT_SECONDS: Final = 1
 MAX_MESSAGE_BYTES: Final = 4096
 MAX_PINGS: Final = 100
@@ -72,10 +69,7 @@ class Sockets:
             max_msg_size=MAX_MESSAGE_BYTES + 1,  # aiohttp refuses what is as long as this
         )
         await socket.prepare(request)
-        transport = request.transport
-        if transport is None:
-            return socket
-        pump = asyncio.get_running_loop().create_task(_pump(socket, transport, frames), name="websocket-pump")
+        pump = asyncio.get_running_loop().create_task(_pump(socket, frames), name="websocket-pump")
         self._pumps[socket] = pump
         # Not after the wait below: a client that goes away cancels this handler, perhaps just there.
         pump.add_done_callback(lambda _: self._pumps.pop(socket, None))
@@ -87,40 +81,16 @@ class Sockets:
         return socket
 
 
-async def _pump(
-    socket: web.WebSocketResponse, transport: asyncio.Transport, frames: AsyncIterator[bytes]
-) -> None:
+async def _pump(socket: web.WebSocketResponse, frames: AsyncIterator[bytes]) -> None:
     try:
         async for frame in frames:
-            await _send(socket, transport, frame)
+            await socket.send_frame(frame, WSMsgType.TEXT)
         await socket.close(code=WSCloseCode.OK)
-    except TimeoutError:
-        log.info("websocket.stalled", seconds=STALL_SECONDS)
-        transport.abort()
     except ConnectionError:
         log.debug("websocket.lost")
     except Exception:
         log.exception("websocket.crashed")
         await socket.close(code=WSCloseCode.INTERNAL_ERROR)
-
-
-async def _send(socket: web.WebSocketResponse, transport: asyncio.Transport, frame: bytes) -> None:
-    """Raises TimeoutError when the client takes nothing for too long; it may be as slow as it likes."""
-    try:
-        async with asyncio.timeout(_LOOK_SECONDS):
-            await socket.send_frame(frame, WSMsgType.TEXT)
-    except TimeoutError:  # the frame is the transport's by now; only the waiting was cut short
-        await _taken(transport)
-
-
-async def _taken(transport: asyncio.Transport) -> None:
-    unsent, stalled_seconds = transport.get_write_buffer_size(), _LOOK_SECONDS
-    while unsent > _LITTLE_BYTES:
-        await asyncio.sleep(_LOOK_SECONDS)
-        before, unsent = unsent, transport.get_write_buffer_size()
-        stalled_seconds = 0 if unsent < before else stalled_seconds + _LOOK_SECONDS
-        if stalled_seconds >= STALL_SECONDS:
-            raise TimeoutError
 
 
 async def _read(socket: web.WebSocketResponse) -> None:

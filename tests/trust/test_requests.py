@@ -3,12 +3,11 @@
 import gzip
 import json
 import re
-import time
 
 import pytest
 
 from tests.trust.conftest import Process
-from tests.trust.raw import ask, connect, read, request
+from tests.trust.raw import ask, request
 
 SUBMIT = "/api/jobs/fetch-loans"
 JSON = "Content-Type: application/json"
@@ -266,16 +265,3 @@ def test_a_websocket_has_its_headers_too(process: Process) -> None:
     """Row 22: also on the answer that opens a websocket."""
     answer = ask(process.port, request(process.port, "GET", "/api/jobs/ws", *UPGRADE))
     assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
-
-
-def test_a_body_that_never_comes_and_a_silent_client_are_not_waited_for(process: Process) -> None:
-    """Row 16: 408 or closed within 15 s, all at the same time."""
-    started = time.monotonic()
-    with connect(process.port) as silent, connect(process.port) as half, connect(process.port) as idle:
-        half.sendall(request(process.port, "POST", SUBMIT, JSON, body=b"{}")[:-1])
-        idle.sendall(request(process.port) + b"GET / HT")
-        assert read(idle).status == 200
-        assert read(half).status == 408
-        assert silent.recv(1) == b""
-        assert idle.recv(1) == b""
-    assert time.monotonic() - started < 15

@@ -1,7 +1,7 @@
 """A service under everything at once for a while; at the end it is where it began.
 
 `python -m tests.soak [SECONDS]` (default 600): polls, long polls, websockets coming and going, cancels,
-bad bytes and bad requests, all on loopback. Exits with 1 where memory grows, or where tasks,
+bad bytes and bad requests, and an upstream with every fault now and then, all on loopback. Exits with 1 where memory grows, or where tasks,
 descriptors or sockets are not back.
 """
 
@@ -18,6 +18,9 @@ from pathlib import Path
 
 import aiohttp
 
+from kameo_async.clock import SystemClock
+from kameo_async.sandbox.options import Fault, FaultOrder, SandboxOptions
+from kameo_async.sandbox.server import RunningSandbox, running_sandbox
 from tests.trust.conftest import Process
 
 WARM_UP_PART = 1 / 3  # of the whole: caches and the queue fill
@@ -148,32 +151,54 @@ async def sample(process: Process, soak: asyncio.Task[None], warm_up: float) -> 
     return samples
 
 
+def options() -> SandboxOptions:
+    """An upstream that is quick, and goes wrong in every way that passes, and once for good."""
+    faults = tuple(FaultOrder(fault, 20) for fault in Fault if fault is not Fault.MAINTENANCE)
+    return SandboxOptions(
+        latency=(0, 0.01), rate_limit=1_000_000, pages=2, two_factor=False, pace=0, faults=faults
+    )
+
+
+def service(folder: Path, sandbox: RunningSandbox) -> Process:
+    """A live service of that upstream, in which jobs are soon forgotten."""
+    own = {
+        "TEST_MODE": "0",
+        "KAMEO_REQUESTS_PER_MINUTE": "6000",
+        "KAMEO_ASYNC_JOB_TTL_SECONDS": "3",
+        "KAMEO_ASYNC_JOB_TIMEOUT_SECONDS": "5",
+        "KAMEO_ASYNC_REAP_INTERVAL_SECONDS": "0.5",
+        "KAMEO_ASYNC_MAX_RUNNING_JOBS": "64",
+        "KAMEO_ASYNC_LOG_LEVEL": "warning",
+    }
+    return Process(folder, **sandbox.settings(), **own)
+
+
 async def main(seconds: float) -> int:
     """Runs it, prints the figures, gives the exit code."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"KAMEO_ASYNC_JOB_TTL_SECONDS": "3", "KAMEO_ASYNC_REAP_INTERVAL_SECONDS": "0.5"}
-        settings["KAMEO_ASYNC_MAX_RUNNING_JOBS"] = "64"
-        process = await asyncio.to_thread(
-            lambda: Process(Path(folder), KAMEO_ASYNC_LOG_LEVEL="warning", **settings)
-        )
-        try:
-            before = await gauges(process)
-            soak = Soak(process, seconds)
-            running = asyncio.create_task(soak.run())
-            samples = await sample(process, running, seconds * WARM_UP_PART)
-            await running
-            await asyncio.sleep(QUIET_SECONDS)
-            after = await gauges(process)
-        finally:
-            await asyncio.to_thread(process.stop)
-        grown = slope(samples)
-        print("samples  " + " ".join(f"{size / 1e6:.0f}" for _, size in samples))
-        print(f"deeds    {dict(soak.done)}")
-        print(
-            f"memory   {samples[0][1] / 1e6:.1f} MB -> {samples[-1][1] / 1e6:.1f} MB, slope {grown:.0f} B/s"
-        )
-        print(f"before   {before}\nafter    {after}")
-        print(f"log      {len(process.log.splitlines())} lines at warning or above")
+        async with running_sandbox(options(), SystemClock()) as sandbox:
+            process = await asyncio.to_thread(service, Path(folder), sandbox)
+            try:
+                return await soaked(process, seconds)
+            finally:
+                await asyncio.to_thread(process.stop)
+
+
+async def soaked(process: Process, seconds: float) -> int:
+    """Runs all deeds against the process; gives the exit code."""
+    before = await gauges(process)
+    soak = Soak(process, seconds)
+    running = asyncio.create_task(soak.run())
+    samples = await sample(process, running, seconds * WARM_UP_PART)
+    await running
+    await asyncio.sleep(QUIET_SECONDS)
+    after = await gauges(process)
+    grown = slope(samples)
+    print("samples  " + " ".join(f"{size / 1e6:.0f}" for _, size in samples))
+    print(f"deeds    {dict(soak.done)}")
+    print(f"memory   {samples[0][1] / 1e6:.1f} MB -> {samples[-1][1] / 1e6:.1f} MB, slope {grown:.0f} B/s")
+    print(f"before   {before}\nafter    {after}")
+    print(f"log      {dict(Counter(event['event'] for event in process.events))}")
     return int(grown > MAX_SLOPE or any(after[name] > before[name] + 1 for name in before))
 
 

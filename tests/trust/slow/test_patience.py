@@ -1,4 +1,4 @@
-"""Clients that say nothing, little, or take nothing are closed within 15 s; the tests move the clock of the loop."""
+"""Clients that say little, or take nothing, are closed within 15 s; the tests move the clock of the loop."""
 
 import asyncio
 import socket

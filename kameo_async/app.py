@@ -17,7 +17,8 @@ from kameo_async.kameo.errors import ConfigurationError
 from kameo_async.kinds import installed_kinds
 from kameo_async.kinds.loan_fetch import LoanFetchJobService
 from kameo_async.kinds.loan_history import LoanHistoryJobService
-from kameo_async.settings import KameoSettings, Mode, ServiceSettings, SettingsError, archive_file, load
+from kameo_async.places import archive_file
+from kameo_async.settings import KameoSettings, Mode, ServiceSettings, SettingsError, load
 from kameo_async.web import documents
 from kameo_async.web.access import Access
 from kameo_async.web.config import AccessConfig, WebConfig

@@ -11,7 +11,8 @@ from kameo_async.kameo.archive import Archive
 from kameo_async.kameo.archive.codes import ArchivedSessionState
 from kameo_async.kameo.check import check
 from kameo_async.kameo.errors import KameoError
-from kameo_async.settings import ServiceSettings, archive_file, load, state_file
+from kameo_async.places import archive_file, state_file
+from kameo_async.settings import ServiceSettings, load
 
 
 def run() -> int:

@@ -33,10 +33,11 @@ from kameo_async.jobs.service import JobLimits, JobService
 from kameo_async.kameo.archive import Archive
 from kameo_async.kameo.archive.changes import Changes
 from kameo_async.kinds.loan_fetch import LoanFetchJobService
+from kameo_async.places import archive_file, state_file
 from kameo_async.sandbox.options import SandboxOptions
 from kameo_async.sandbox.server import running_sandbox
 from kameo_async.serve import sandbox_config
-from kameo_async.settings import Mode, ServiceSettings, archive_file, load, state_file
+from kameo_async.settings import Mode, ServiceSettings, load
 
 KIND = LoanFetchJobService.kind
 FAILED, NO_CHANGES = 1, 3

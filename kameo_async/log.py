@@ -62,7 +62,9 @@ class _Lines:
 def _renderers(format_: Format) -> list[Processor]:
     if format_ == "json":
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_dumps)]
-    return [_escape, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    # structlog's own choice, where rich is installed, prints every local variable, and so what is secret.
+    plain = structlog.dev.plain_traceback
+    return [_escape, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
 
 
 def _dumps(event: EventDict, default: object = None) -> str:

@@ -15,9 +15,10 @@ from aiohttp import web
 from kameo_async.app import ReadConfig, create_app, kameo_config
 from kameo_async.clock import SystemClock
 from kameo_async.kameo.config import KameoConfig
+from kameo_async.places import state_file
 from kameo_async.sandbox.options import SandboxOptions
 from kameo_async.sandbox.server import RunningSandbox, running_sandbox
-from kameo_async.settings import KameoSettings, Mode, ServiceSettings, load, state_file
+from kameo_async.settings import KameoSettings, Mode, ServiceSettings, load
 from kameo_async.web.keys import JOBS, SOCKETS
 from kameo_async.web.protocol import Runner, has_fast_parser
 from kameo_async.web.sparse import Sparse

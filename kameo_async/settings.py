@@ -253,35 +253,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def state_file(settings: ServiceSettings, mode: Mode) -> Path | None:
-    """The file that jobs survive a restart in, one for each mode; None where they shall not."""
-    if settings.state_file is not None:
-        return None if str(settings.state_file) == "none" else settings.state_file
-    folder = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(folder) / "kameo-async" / f"{mode}.sqlite3"
-
-
-def archive_file(state: Path | None, mode: Mode) -> Path | None:
-    """The file beside `state` for what was seen of loans: no two sources of loans share one.
-
-    It is not the same file, because `fetch` needs it while `serve` holds the other.
-    """
-    if state is None:
-        return None
-    mark = _other_site() if mode == "live" else "" if state.stem == mode else f".{mode}"
-    return state.with_name(f"{state.stem}{mark}.archive{state.suffix}")
-
-
-def _other_site() -> str:
-    """The host that stands in for Kameo's own, such as that of `kameo-async sandbox`; empty for Kameo's."""
-    try:
-        url = load(KameoSettings).base_url
-    except SettingsError:
-        return ""
-    is_own = url == KameoSettings.model_fields["base_url"].default
-    return "" if is_own else f".{urlsplit(url).hostname}"
-
-
 S = TypeVar("S", bound=_Settings)
 
 

@@ -26,6 +26,7 @@ from tests.trust.conftest import Process
 WARM_UP_PART = 1 / 3  # of the whole: caches and the queue fill
 SAMPLE_SECONDS = 5
 DEED_SECONDS = 10
+FIRST_SECONDS = 5
 QUIET_SECONDS = 20
 MAX_SLOPE = 200.0  # bytes a second, fitted over the samples: 0.7 MB an hour
 NOISE = (
@@ -186,6 +187,8 @@ async def main(seconds: float) -> int:
 
 async def soaked(process: Process, seconds: float) -> int:
     """Runs all deeds against the process; gives the exit code."""
+    await Soak(process, FIRST_SECONDS).run()  # files are opened when they are first needed
+    await asyncio.sleep(QUIET_SECONDS)
     before = await gauges(process)
     soak = Soak(process, seconds)
     running = asyncio.create_task(soak.run())

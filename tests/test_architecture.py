@@ -16,7 +16,7 @@ FORBIDDEN_NAMES = frozenset({"util", "utils", "helper", "helpers", "common", "ma
 # nobody; the package's own `__init__` stands for the names that it offers to authors of kinds.
 JOBS = frozenset({"jobs", "clock"})
 KINDS = JOBS | {"kinds", "kameo"}
-APP = KINDS | {"app", "web", "engines", "log", "settings", "export"}
+APP = KINDS | {"app", "web", "engines", "log", "places", "settings", "export"}
 ARROWS = {
     "__init__": frozenset({"jobs"}),
     "__main__": frozenset({"cli"}),
@@ -33,6 +33,7 @@ ARROWS = {
     "kameo": frozenset({"clock"}),
     "sandbox": frozenset({"clock", "log"}),
     "settings": frozenset(),
+    "places": frozenset({"settings"}),
     "clock": frozenset(),
     "log": frozenset(),
     "export": frozenset(),

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from kameo_async.settings import Mode, archive_file
+from kameo_async.places import archive_file
+from kameo_async.settings import Mode
 from tests.test_cli import run, running_sandbox, started
 
 PACE = "20000"  # five and a half hours a second

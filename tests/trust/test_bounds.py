@@ -237,3 +237,29 @@ def _expires_in_its_time(process: Process, clock: Path, jump: str) -> None:
             seen += events.recv(65536)
         assert 0.4 < time.monotonic() - finished < 5
     assert ask(process.port, request(process.port, "GET", link)).status == 404
+
+
+def test_a_crash_on_a_console_shows_no_local_variable(tmp_path: Path) -> None:
+    """A kind that crashes with a secret in a variable: the traceback is there, the variable is not."""
+    (tmp_path / "kameo_crash.py").write_text(
+        "from pydantic import BaseModel\n"
+        "class Crash:\n"
+        "    kind, title, description = 'crash', 'Crash', 'Crashes.'\n"
+        "    class Params(BaseModel): ...\n"
+        "    class Result(BaseModel): ...\n"
+        "    async def run(self, params, report):\n"
+        "        password = 'marker-' + 'local'\n"
+        "        raise RuntimeError(f'broken {len(password)}')\n"
+    )
+    info = tmp_path / "kameo_crash-0.1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: kameo-crash\nVersion: 0.1\n")
+    (info / "entry_points.txt").write_text("[kameo_async.kinds]\ncrash = kameo_crash:Crash\n")
+    process = Process(tmp_path, PYTHONPATH=str(tmp_path), KAMEO_ASYNC_LOG_FORMAT="console")
+    try:
+        start = request(process.port, "POST", "/api/jobs/crash", "Prefer: wait=10")
+        assert json.loads(ask(process.port, start).body)["error_code"] == "internal"
+        assert "RuntimeError: broken 12" in process.log
+        assert "marker-local" not in process.log
+    finally:
+        process.stop()

@@ -33,8 +33,11 @@ def cli() -> None:
 @click.option("--host", help="Address to listen on.  [default: KAMEO_ASYNC_HOST or 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.  [default: 8000]")
 @click.option("--sandbox", is_flag=True, help="Bring an imitation of Kameo and log in to that.")
+@click.option(
+    "--pace", type=float, help="With --sandbox: seconds that pass there in one of ours.  [default: 1]"
+)
 @click.option("--worker", is_flag=True, help="With a database: run jobs in this process too.")
-def serve(host: str | None, port: int | None, sandbox: bool, worker: bool) -> None:
+def serve(host: str | None, port: int | None, sandbox: bool, pace: float | None, worker: bool) -> None:
     """Run the service: the API and the page.
 
     SIGTERM or Ctrl-C drains it: running jobs get KAMEO_ASYNC_SHUTDOWN_GRACE_SECONDS to end.
@@ -43,9 +46,12 @@ def serve(host: str | None, port: int | None, sandbox: bool, worker: bool) -> No
     from kameo_async.serve import run
     from kameo_async.settings import ServiceSettings, load
 
+    if pace is not None and not sandbox:
+        raise click.UsageError("--pace is for --sandbox: the real Kameo keeps its own time")
+    options = _sandbox_options((), **_given(pace=pace)) if sandbox else None
     settings = load(ServiceSettings, **_given(host=host, port=port))
     log.configure(settings.log_level, settings.log_format)
-    run(settings, _default_sandbox() if sandbox else None)
+    run(settings, options)
 
 
 @cli.command()
@@ -79,7 +85,7 @@ def fetch(
     if countries is not None:
         params["countries"] = [word.strip() for word in countries.split(",")]
     options = FetchOptions(
-        params, _format(format_, output), output, ask, _default_sandbox() if sandbox else None, changes
+        params, _format(format_, output), output, ask, _sandbox_options(()) if sandbox else None, changes
     )
     raise SystemExit(run(options))
 
@@ -176,14 +182,8 @@ def _format(format_: str | None, output: Path | None) -> str:
     return format_ or (suffix if suffix in ("json", "csv", "xlsx") else "table")
 
 
-def _default_sandbox() -> "SandboxOptions":
-    from kameo_async.sandbox.options import SandboxOptions
-
-    return SandboxOptions()
-
-
 def _sandbox_options(
-    faults: tuple[str, ...], latency: float | None, no_two_factor: bool, **options: Any
+    faults: tuple[str, ...], latency: float | None = None, no_two_factor: bool = False, **options: Any
 ) -> "SandboxOptions":
     from kameo_async.sandbox.options import SandboxOptions, parse_fault
 

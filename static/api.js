@@ -2,6 +2,7 @@
 
 const LIMIT_MS = 10_000;
 const WAIT_SECONDS = 20;
+const WAITS = 3;
 
 /** An answer from 400 up, or none at all (`status` 0). `message` is a sentence for people. */
 export class ApiError extends Error {
@@ -74,6 +75,17 @@ export async function getJob(jobId, { etag = null, wait = false, signal } = {}) 
   const limit = LIMIT_MS + (wait ? WAIT_SECONDS * 1000 : 0);
   const { response, body } = await request(jobPath(jobId), { headers, signal, limit });
   return { job: body, etag: response.headers.get("ETag") ?? etag };
+}
+
+/** Waits for a job's end by long polls.
+ * @param {Record<string, any>} submitted
+ * @returns {Promise<Record<string, any>>} the terminal document. Raises ApiError also where it takes too long */
+export async function followed({ job_id: jobId }) {
+  for (let tries = 0; tries < WAITS; tries += 1) {
+    const { job } = await getJob(jobId, { wait: true });
+    if (job?.finished_at) return job;
+  }
+  throw new ApiError(0, "too slow");
 }
 
 /** @param {string} jobId

@@ -1,6 +1,7 @@
 /** Puts the page together: the one state, what changes it, and the components that show it. */
 import * as api from "./api.js";
 import { IDLE, isTerminal } from "./connection.js";
+import { pointsOf } from "./curve.js";
 import { byId, remember, remembered, setText } from "./dom.js";
 import { createFlow } from "./flow-view.js";
 import { AT_REST, ageOf, stageOf, TIMEOUT_MS } from "./flow.js";
@@ -38,6 +39,7 @@ let state = {
   kinds: null,
   health: null,
   jobs: null,
+  past: { jobId: null, points: new Map() },
   online: true,
   stopping: new Set(),
   kindOf: (kind) => state.kinds?.find((one) => one.kind === kind),
@@ -46,7 +48,7 @@ let state = {
 const follower = new Follower(onConnection);
 const components = [
   createFlow({ start: (countries) => begin(MAIN_KIND, { countries }), cancel, retry, waitOn }),
-  createResult({ sort: (key) => put({ order: nextOrder(state.order, key) }), filter: (filters) => put({ filters }) }),
+  createResult({ sort: (key) => put({ order: nextOrder(state.order, key) }), filter: (filters) => put({ filters }), see }),
   createJobs({ open: pickUp, stop }),
   createForms(begin),
 ];
@@ -164,6 +166,12 @@ function waitOn() {
   timeout = setTimeout(() => follower.stop(), TIMEOUT_MS);
   state = { ...state, flow: { ...state.flow, frozen: null } };
   follower.resume();
+}
+
+/** The past of some loans of a job came. */
+function see(jobId, rows) {
+  const known = state.past.jobId === jobId ? state.past.points : [];
+  put({ past: { jobId, points: new Map([...known, ...pointsOf(rows)]) } });
 }
 
 function onFrame(frame) {

@@ -1,18 +1,9 @@
 /** Draws the charts and shows what a dot or a bar stands for, by mouse and by keyboard. */
-import { byId, make, setAttribute, setText } from "./dom.js";
+import { byId, make, setAttribute, setText, shape } from "./dom.js";
 import { isFull } from "./filter.js";
 import { ENOUGH } from "./filters-view.js";
 import { barsPlot, boxesPath, columnsPlot, hit, moved, readingOrder, risksOf, scatterPlot } from "./plots.js";
 import { riskClass } from "./table.js";
-
-const SVG = "http://www.w3.org/2000/svg";
-
-function shape(tag, attributes, text = "") {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
-  if (text) element.textContent = text;
-  return element;
-}
 
 const label = (x, y, text, className = "") => shape("text", { x, y, class: className }, text);
 const line = (x1, x2, y, className) => shape("line", { x1, x2, y1: y, y2: y, class: className });

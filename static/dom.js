@@ -30,6 +30,19 @@ export function make(tag, text = "", className = "") {
   return element;
 }
 
+const SVG = "http://www.w3.org/2000/svg";
+
+/** @param {string} tag
+ * @param {Record<string, string | number>} attributes
+ * @param {string} [text]
+ * @returns {SVGElement} */
+export function shape(tag, attributes, text = "") {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  if (text) element.textContent = text;
+  return element;
+}
+
 /** Keeps the list of rows below `parent` as they are when nothing changed.
  * @param {Element} parent
  * @param {Element[]} children */

@@ -3,6 +3,8 @@
 const ZONE = "Europe/Stockholm";
 const NONE = "–";
 const DAY = 86_400_000;
+const HOUR = 3_600_000;
+const MINUTE = 60_000;
 const STEPS = [
   ["day", 86_400],
   ["hour", 3_600],
@@ -31,6 +33,9 @@ export function formats(language) {
   const whole = number({ maximumFractionDigits: 0 });
   const plain = number({ maximumFractionDigits: 2 });
   const short = number({ maximumSignificantDigits: 3 });
+  const rough = number({ maximumSignificantDigits: 2 });
+  const unit = (name, unitDisplay) => number({ style: "unit", unit: name, unitDisplay, maximumFractionDigits: 0 });
+  const [days, hours, minutes] = [unit("day", "long"), unit("hour", "short"), unit("minute", "short")];
   const percent = number({ style: "percent", maximumFractionDigits: 0 });
   const hundredths = number({ style: "percent", minimumFractionDigits: 0, maximumFractionDigits: 2 });
   const day = time({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
@@ -63,6 +68,14 @@ export function formats(language) {
     list: (words) => listing.format(words),
     /** In millions, three digits: `412`, `3,25`. @param {number} value */
     millions: (value) => short.format(value / 1e6),
+    /** Two digits and zeros: `180 000`. @param {number} value */
+    rough: (value) => rough.format(value),
+    /** A length of time as one says it: `3 tim`, `25 min`. @param {number} milliseconds a minute or more */
+    about: (milliseconds) => {
+      if (milliseconds >= 36 * HOUR) return days.format(milliseconds / DAY);
+      if (milliseconds >= 1.5 * HOUR) return hours.format(milliseconds / HOUR);
+      return minutes.format(milliseconds / MINUTE);
+    },
     /** @param {string | null | undefined} iso */
     moment: (iso) => shown(iso, (at) => day.format(new Date(at))),
     /** `14:10` today, `i går 14:10` yesterday, else as `moment`. @param {string} iso @param {number} now */

@@ -1,10 +1,12 @@
 /** The result of a job on the page: loans with all that belongs to them, or whatever another kind gives. */
 import { resultPath } from "./api.js";
+import { changesText, marksOf } from "./changes.js";
 import { createCharts } from "./charts.js";
 import { byId, make, setAttribute, setText } from "./dom.js";
 import { filterLoans } from "./filter.js";
 import { createFilters, ENOUGH } from "./filters-view.js";
 import { kindName } from "./jobs-state.js";
+import { createPast } from "./past.js";
 import { plainResult } from "./plain.js";
 import { sortLoans } from "./sort.js";
 import { createTable } from "./table.js";
@@ -12,32 +14,14 @@ import { createTotals } from "./totals-view.js";
 
 const NO_LOANS = [];
 
-/** Which loans are new or changed since the fetch before, where the result tells it.
- * @param {Record<string, any> | null | undefined} changes
- * @returns {Map<unknown, "new" | "changed">} by id */
-export function marksOf(changes) {
-  const marks = new Map((changes?.changed ?? []).map(({ id }) => [id, "changed"]));
-  for (const id of changes?.new ?? []) marks.set(id, "new");
-  return marks;
-}
-
-/** @param {Record<string, any> | null | undefined} changes
- * @returns {string} "Sedan i går 14:10: 2 nya, 1 borta"; "" where there is nothing to tell */
-export function changesText(changes, t, f, now) {
-  if (!changes?.since) return "";
-  const count = (list, key) => (list?.length ? t(key, { n: f.whole(list.length), count: list.length }) : "");
-  const loans = new Set((changes.changed ?? []).map(({ id }) => id));
-  const parts = [count(changes.new, "change_new"), count(changes.gone, "change_gone"), count([...loans], "change_changed")];
-  const told = parts.filter(Boolean).join(", ");
-  return told && t("since", { time: f.lately(changes.since, now) }) + told;
-}
-
-/** @param {{sort: (key: string) => void, filter: (filters: any) => void}} actions */
-export function createResult({ sort, filter }) {
+/** @param {{sort: (key: string) => void, filter: (filters: any) => void,
+ *   see: (jobId: string, rows: Record<string, any>[]) => void}} actions */
+export function createResult({ sort, filter, see }) {
   const table = createTable(sort);
   const totals = createTotals();
   const filters = createFilters(filter);
   const charts = createCharts();
+  const past = createPast(see);
   let [seen, shownFor, shown] = [null, [], NO_LOANS];
 
   /** The same list as long as nothing changed, so that components see at once that there is nothing to do. */
@@ -55,12 +39,13 @@ export function createResult({ sort, filter }) {
   function updateLoans(loans, state) {
     const { job, t, f } = state;
     const { changes } = job.data;
-    const view = { ...state, loans, shown: choose(loans, state), marks: marksOf(changes) };
+    const marks = marksOf(changes, loans);
+    const view = { ...state, loans, shown: choose(loans, state), marks };
     byId("loans").hidden = loans.length === 0;
     byId("loans").classList.toggle("few", loans.length < ENOUGH);
-    if (loans.length) for (const part of [totals, filters, charts, table]) part.update(view);
+    if (loans.length) for (const part of [totals, filters, charts, table, past]) part.update(view);
     byId("table").hidden = view.shown.length === 0;
-    setText(byId("since"), changesText(changes, t, f, state.now));
+    setText(byId("since"), changesText(changes, marks, t, f, state.now));
     byId("since").hidden = byId("since").textContent === "";
     const countries = f.list((job.params?.countries ?? state.asked).map((code) => t(code)));
     const nothing = loans.length ? t("none_match") : t("no_loans_hint", { countries });

@@ -1,5 +1,7 @@
 /** The table of loans. A loan's row is made once; sorting and filtering only put rows in and take them out. */
-import { byId, make, setAttribute, setChildren, webAddress } from "./dom.js";
+import { BOX, curveOf, curveText } from "./curve.js";
+import { byId, make, setAttribute, setChildren, shape, webAddress } from "./dom.js";
+import { paceText } from "./pace.js";
 import { ariaSort, leftOf } from "./sort.js";
 
 /** Told in so many words, because the small screen's layout takes the meaning of rows and cells away. */
@@ -57,7 +59,7 @@ export function createTable(onSort) {
   }
 
   function write(loan, context) {
-    const { t, f, marks, now, labels } = context;
+    const { t, f, marks, labels } = context;
     const { cells } = rowOf(loan);
     const money = (value) => f.money(value);
     const texts = {
@@ -78,30 +80,54 @@ export function createTable(onSort) {
     const [meter, filled] = cells[5].children;
     meter.firstElementChild.style.width = `${100 * Math.min(1, loan.funded_fraction ?? 0)}%`;
     filled.textContent = f.filled(loan.funded_fraction);
-    writeWhen(loan, now, t, f);
+    writeTimes(loan, context);
+    writeCurve(loan, context);
   }
 
-  function writeWhen(loan, now, t, f) {
-    const [when, span] = rowOf(loan).cells[8].children;
+  /** What is told in relation to now. */
+  function writeTimes(loan, { t, f, now, job }) {
+    const { cells } = rowOf(loan);
+    const [when, span] = cells[8].children;
     [when.textContent, span.textContent] = whenTexts(loan, now, t, f);
+    cells[0].lastElementChild.textContent = paceText(loan, Date.parse(job.finished_at), now, t, f);
   }
 
-  /** @param {{loans: any[], shown: any[], order: any, marks: Map<any, string>, t: any, f: any, now: number}} view */
-  function update({ loans, shown, order, marks, t, f, now }) {
+  function writeCurve(loan, { t, f, now, job, past }) {
+    const [, filled, old] = rowOf(loan).cells[5].children;
+    const points = past.jobId === job.job_id ? (past.points.get(loan.id) ?? []) : [];
+    const curve = curveOf(points, Date.parse(job.finished_at));
+    old?.remove();
+    if (curve) filled.after(drawCurve(curve, curveText(points, now, t, f)));
+  }
+
+  /** @param {{loans: any[], shown: any[], order: any, marks: Map<any, string>, job: any, past: any, t: any, f: any,
+   *   now: number}} view */
+  function update(view) {
+    const { loans, shown, order, past, f, now } = view;
     const minute = Math.floor(now / MINUTE);
     if (loans !== drawn.loans) rows.clear();
     if (loans !== drawn.loans || f !== drawn.f) {
       const labels = heads.map((head) => head.textContent);
-      for (const loan of loans) write(loan, { t, f, marks, now, labels });
-    } else if (minute !== drawn.minute) {
-      for (const loan of loans) writeWhen(loan, now, t, f);
+      for (const loan of loans) write(loan, { ...view, labels });
+    } else {
+      if (minute !== drawn.minute) for (const loan of loans) writeTimes(loan, view);
+      if (past !== drawn.past) for (const loan of loans) writeCurve(loan, view);
     }
     if (shown !== drawn.shown) setChildren(byId("rows"), shown.map(rowOf));
     for (const head of heads) setAttribute(head, "aria-sort", ariaSort(order, head.firstElementChild.dataset.key));
-    drawn = { loans, shown, f, minute };
+    drawn = { loans, shown, past, f, minute };
   }
 
   return { update };
+}
+
+function drawCurve({ line, area, end }, text) {
+  const svg = shape("svg", {
+    class: "curve", role: "img", "aria-label": text, viewBox: `0 0 ${BOX.width} ${BOX.height}`, preserveAspectRatio: "none",
+  });
+  svg.append(shape("path", { class: "area", d: area }), shape("path", { class: "line", d: line }));
+  svg.append(shape("path", { class: "end", d: end }));
+  return svg;
 }
 
 function writeTitle(cell, loan, marks, t, f) {
@@ -114,7 +140,5 @@ function writeTitle(cell, loan, marks, t, f) {
   const value = loan.loan_to_value;
   const facts = [loan.country && t(loan.country), `#${loan.id}`];
   if (value !== null && value !== undefined) facts.push(t("loan_to_value", { percent: f.filled(value) }));
-  const pace = loan.subscribed_per_hour;
-  if (pace > 0) facts.push(t("per_hour", { amount: f.money(Math.round(pace), loan.currency) }));
-  meta.replaceChildren(...(mark ? [make("b", t(`badge_${mark}`))] : []), facts.filter(Boolean).join(" · "));
+  meta.replaceChildren(...(mark ? [make("b", t(`badge_${mark}`), mark)] : []), facts.filter(Boolean).join(" · "));
 }

@@ -205,6 +205,7 @@ class JobService:
         if self._accepting:
             await asyncio.wait(self._accepting)
         abandoned = await self._engine.close(grace_seconds)
+        await self._store.hub.told()
         try:
             await self._exit.aclose()
         except Exception:

@@ -6,6 +6,7 @@ or to bound connections; three of its private methods are overridden here, and t
 
 import asyncio
 import resource
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
@@ -35,12 +36,13 @@ def has_fast_parser() -> bool:
 class Connection(RequestHandler):
     """A connection that must say and take something in time, and whose noise is answered without an echo."""
 
-    __slots__ = ("_first_request", "_stall")
+    __slots__ = ("_first_request", "_stall", "on_resume")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._first_request = self._loop.call_later(FIRST_REQUEST_SECONDS, self._say_nothing_longer)
         self._stall: Stall | None = None
+        self.on_resume: Callable[[], object] | None = None
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._first_request.cancel()
@@ -57,6 +59,8 @@ class Connection(RequestHandler):
         super().resume_writing()
         if self._stall is not None:
             self._stall.end()
+        if self.on_resume is not None:
+            self.on_resume()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -1,22 +1,24 @@
-"""Open websockets: a bound on their number, one pump each, and a clean end at the shutdown.
+"""Open websockets: a bound on their number, one feed each, and a clean end at the shutdown.
 
-Server to client only. A pump sends whatever its frames give next, so a slow client holds one frame and
-the socket's own buffer, and nobody waits for it; its connection cuts it when it takes nothing for too long.
+Server to client only. A slow client holds the newest revision and the socket's own buffer, and nobody waits
+for it; its connection cuts it when it takes nothing for too long.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
-import structlog
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
+from kameo_async.jobs.subscription import Subscription
+from kameo_async.web.feed import Feed, FrameOf
 from kameo_async.web.problems import RETRY_AFTER_SECONDS, HttpError
 
-log = structlog.get_logger()
+if TYPE_CHECKING:
+    from kameo_async.web.protocol import Connection
 
 PING_SECONDS: Final = 25
+LAST_FRAME_SECONDS: Final = 0.5
 CLOSE_TIMEOUT_SECONDS: Final = 1
 MAX_MESSAGE_BYTES: Final = 4096
 MAX_PINGS: Final = 100
@@ -26,22 +28,25 @@ PING_WINDOW_SECONDS: Final = 10
 class Sockets:
     """The websockets of one application.
 
-    Mutable state: `_pumps` (open sockets and the tasks that feed them), `_count` (those about to open
-    included); on the loop's thread only.
+    Mutable state: `_feeds` (of open sockets), `_count` (those about to open included); on the loop's thread
+    only.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._count = 0
-        self._pumps: dict[web.WebSocketResponse, asyncio.Task[None]] = {}
+        self._feeds: dict[web.WebSocketResponse, Feed] = {}
 
     def __len__(self) -> int:
         return self._count
 
-    async def serve(self, request: web.Request, frames: AsyncIterator[bytes]) -> web.WebSocketResponse:
-        """Sends `frames` as text and closes with 1000 after the last; returns when the socket is closed.
+    async def serve(
+        self, request: web.Request, subscription: Subscription, frame_of: FrameOf, first: bytes | None = None
+    ) -> web.WebSocketResponse:
+        """Sends `first`, then a frame of each event as text, and closes with 1000 after the last.
 
-        Raises HttpError 426 where no websocket was asked for, 503 where as many are open as may be.
+        Returns when the socket is closed. Raises HttpError 426 where no websocket was asked for, 503 where as
+        many are open as may be.
         """
         if request.headers.get(hdrs.UPGRADE, "").lower() != "websocket":
             raise HttpError(426, "This is a websocket", {"Upgrade": "websocket", "Connection": "Upgrade"})
@@ -49,18 +54,21 @@ class Sockets:
             raise HttpError(503, "Too many websockets are open", {"Retry-After": RETRY_AFTER_SECONDS})
         self._count += 1
         try:
-            return await self._serve(request, frames)
+            return await self._serve(request, subscription, frame_of, first)
         finally:
             self._count -= 1
 
     async def close(self) -> None:
         """Lets those whose job has ended get their last frame (1000), closes the rest with 1001."""
-        if self._pumps:
-            await asyncio.wait(self._pumps.values(), timeout=0.5, return_when=asyncio.ALL_COMPLETED)
-        closing = [socket.close(code=WSCloseCode.GOING_AWAY) for socket in self._pumps]
+        ending = [feed.closing for feed in self._feeds.values() if feed.closing is not None]
+        if ending:
+            await asyncio.wait(ending, timeout=LAST_FRAME_SECONDS)
+        closing = [socket.close(code=WSCloseCode.GOING_AWAY) for socket in self._feeds]
         await asyncio.gather(*closing, return_exceptions=True)
 
-    async def _serve(self, request: web.Request, frames: AsyncIterator[bytes]) -> web.WebSocketResponse:
+    async def _serve(
+        self, request: web.Request, subscription: Subscription, frame_of: FrameOf, first: bytes | None
+    ) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(
             timeout=CLOSE_TIMEOUT_SECONDS,
             heartbeat=PING_SECONDS,
@@ -69,28 +77,18 @@ class Sockets:
             max_msg_size=MAX_MESSAGE_BYTES + 1,  # aiohttp refuses what is as long as this
         )
         await socket.prepare(request)
-        pump = asyncio.get_running_loop().create_task(_pump(socket, frames), name="websocket-pump")
-        self._pumps[socket] = pump
-        # Not after the wait below: a client that goes away cancels this handler, perhaps just there.
-        pump.add_done_callback(lambda _: self._pumps.pop(socket, None))
+        transport = request.transport
+        if transport is None:
+            return socket
+        line = cast("Connection", request.protocol)
+        feed = self._feeds[socket] = Feed(socket, transport, line, subscription, frame_of)
         try:
+            feed.open(first)
             await _read(socket)
-        finally:
-            pump.cancel()
-            await asyncio.gather(pump, return_exceptions=True)
+        finally:  # without a wait: a client that goes away cancels this handler, perhaps just here
+            feed.close()
+            del self._feeds[socket]
         return socket
-
-
-async def _pump(socket: web.WebSocketResponse, frames: AsyncIterator[bytes]) -> None:
-    try:
-        async for frame in frames:
-            await socket.send_frame(frame, WSMsgType.TEXT)
-        await socket.close(code=WSCloseCode.OK)
-    except ConnectionError:
-        log.debug("websocket.lost")
-    except Exception:
-        log.exception("websocket.crashed")
-        await socket.close(code=WSCloseCode.INTERNAL_ERROR)
 
 
 async def _read(socket: web.WebSocketResponse) -> None:

@@ -1,6 +1,5 @@
 """Websockets: one subscription per socket, frames that equal what a GET would have answered."""
 
-from collections.abc import AsyncIterator
 from functools import lru_cache
 
 import orjson
@@ -8,8 +7,7 @@ from aiohttp import web
 
 from kameo_async.jobs.document import document, summary
 from kameo_async.jobs.models import Job
-from kameo_async.jobs.service import JobService
-from kameo_async.jobs.subscription import Expired, Subscription
+from kameo_async.jobs.subscription import Event, Expired
 from kameo_async.web.keys import JOBS, SOCKETS
 from kameo_async.web.query import number, single
 
@@ -21,7 +19,7 @@ async def one_job(request: web.Request) -> web.StreamResponse:
     """The job as it is, then each newer revision, last the terminal one, then 1000."""
     since = number("since", single(request.query, {"since"}).get("since"), 0)
     async with await request.app[JOBS].subscribe(request.match_info["job"], since) as subscription:
-        return await request.app[SOCKETS].serve(request, _job_frames(subscription))
+        return await request.app[SOCKETS].serve(request, subscription, _frame_of)
 
 
 async def all_jobs(request: web.Request) -> web.StreamResponse:
@@ -29,24 +27,27 @@ async def all_jobs(request: web.Request) -> web.StreamResponse:
     single(request.query, set())
     jobs = request.app[JOBS]
     async with await jobs.subscribe() as subscription:
-        return await request.app[SOCKETS].serve(request, _all_frames(jobs, subscription))
+        page = await jobs.list(limit=NEWEST)
+        newest = b",".join(map(summary, page.jobs))
+        first = b'{"type":"jobs","jobs":[%b],"total_jobs":%d}' % (newest, page.total)
+        news = _News({job.job_id: job.revision for job in page.jobs})
+        return await request.app[SOCKETS].serve(request, subscription, news.frame_of, first)
 
 
-async def _job_frames(subscription: Subscription) -> AsyncIterator[bytes]:
-    async for event in subscription:
-        if isinstance(event, Job):
-            yield job_frame(event)
+class _News:
+    """Frames of all jobs; what the first frame held is not told again."""
 
+    def __init__(self, told: dict[str, int]) -> None:
+        self._told = told
 
-async def _all_frames(jobs: JobService, subscription: Subscription) -> AsyncIterator[bytes]:
-    page = await jobs.list(limit=NEWEST)
-    sent = {job.job_id: job.revision for job in page.jobs}
-    yield b'{"type":"jobs","jobs":[%b],"total_jobs":%d}' % (b",".join(map(summary, page.jobs)), page.total)
-    async for event in subscription:
+    def frame_of(self, event: Event) -> bytes | None:
         if isinstance(event, Expired):
-            yield orjson.dumps({"type": "expired", "job_id": event.job_id})
-        elif event.revision > sent.pop(event.job_id, 0):
-            yield summary_frame(event)
+            return expired_frame(event)
+        return summary_frame(event) if event.revision > self._told.pop(event.job_id, 0) else None
+
+
+def _frame_of(event: Event) -> bytes | None:
+    return job_frame(event) if isinstance(event, Job) else None
 
 
 def job_frame(job: Job) -> bytes:
@@ -58,3 +59,9 @@ def job_frame(job: Job) -> bytes:
 def summary_frame(job: Job) -> bytes:
     """A frame of the socket over all jobs: `data` is null."""
     return b'{"type":"job","job":%b}' % summary(job)
+
+
+@lru_cache(_CACHED_FRAMES)
+def expired_frame(event: Expired) -> bytes:
+    """A frame that tells of a job's removal."""
+    return orjson.dumps({"type": "expired", "job_id": event.job_id})

@@ -257,7 +257,7 @@ async def test_every_kind_has_its_params_and_result(openapi: dict[str, Any]) -> 
 
 def test_the_examples_are_real() -> None:
     """The recorded answers fit the schemas under which they stand, the result of the kind included."""
-    openapi = orjson.loads(create_app(ServiceSettings(), mode="test")[DOCUMENTS]["openapi"][1])
+    openapi = orjson.loads(create_app(ServiceSettings(), mode="test")[DOCUMENTS].openapi[1])
     described = answers(openapi, "post /api/jobs/fetch-loans")
     for status, recorded in (("202", ACCEPTED), ("200", FINISHED)):
         content = described[status]["content"]["application/json"]

@@ -8,7 +8,7 @@ import orjson
 from aiohttp import hdrs, web
 
 from kameo_async.jobs.kind import Kind
-from kameo_async.web import asyncapi, openapi
+from kameo_async.web import asyncapi, openapi, schemas
 from kameo_async.web.keys import CONFIG, JOBS
 from kameo_async.web.preferences import known_tags
 
@@ -36,8 +36,11 @@ DOCUMENTS = web.AppKey("DOCUMENTS", Documents)
 
 
 def prepare(app: web.Application, *, needs_token: bool) -> None:
-    """Lets `app` describe its kinds."""
-    app[DOCUMENTS] = Documents(app[JOBS].kinds.values(), app[CONFIG].version, needs_token=needs_token)
+    """Lets `app` describe its kinds. Raises InvalidKindError for one that cannot be described."""
+    kinds = app[JOBS].kinds.values()
+    for kind in kinds:
+        schemas.check(kind)
+    app[DOCUMENTS] = Documents(kinds, app[CONFIG].version, needs_token=needs_token)
 
 
 async def get_openapi(request: web.Request) -> web.Response:

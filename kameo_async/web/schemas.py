@@ -77,11 +77,17 @@ def reference(name: str) -> Schema:
     return {"$ref": f"{ROOF}{name}"}
 
 
-def components(kinds: Iterable[Kind]) -> dict[str, Schema]:
-    """All schemas: the job, the problem, and each kind's params, result and job under the kind's name.
+def check(kind: Kind) -> None:
+    """Raises InvalidKindError for a kind whose models have no JSON Schema."""
+    try:
+        params_schema(kind.Params), result_schema(kind.Result)
+    except PydanticUserError as error:
+        reason = error.message.partition("\n")[0]
+        raise InvalidKindError(f"kind {kind.kind!r}: its models have no JSON Schema ({reason})") from error
 
-    Raises InvalidKindError for a kind whose models have none.
-    """
+
+def components(kinds: Iterable[Kind]) -> dict[str, Schema]:
+    """All schemas: the job, the problem, and each kind's params, result and job under the kind's name."""
     _, shared = models_json_schema(
         [(model, "serialization") for model in _MODELS],
         ref_template=f"{ROOF}{{model}}",
@@ -99,11 +105,7 @@ def components(kinds: Iterable[Kind]) -> dict[str, Schema]:
 
 def _of_kind(kind: Kind, job: Schema) -> dict[str, Schema]:
     params, result = f"{kind.kind}.Params", f"{kind.kind}.Result"
-    try:
-        schemas = _named(params, kind.Params, "validation") | _named(result, kind.Result, "serialization")
-    except PydanticUserError as error:
-        reason = error.message.partition("\n")[0]
-        raise InvalidKindError(f"kind {kind.kind!r}: its models have no JSON Schema ({reason})") from error
+    schemas = _named(params, kind.Params, "validation") | _named(result, kind.Result, "serialization")
     schemas[params] |= _CLOSED
     return schemas | {f"{kind.kind}.Job": _with_data(job, {"anyOf": [reference(result), {"type": "null"}]})}
 

@@ -16,7 +16,7 @@ from kameo_async.jobs.errors import JobFailed, JobFinishedError, UnavailableErro
 from kameo_async.jobs.kind import Kind
 from kameo_async.jobs.models import Cancellation, Failure, Job, JobStatus, Outcome, Progress
 from kameo_async.jobs.report import Reporter
-from kameo_async.jobs.store import JobStore
+from kameo_async.jobs.store import Writes
 from kameo_async.jobs.uncancelled import uncancelled
 
 log = structlog.get_logger()
@@ -51,7 +51,7 @@ class Engine(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class _Run:
+class Run:
     """A job that has a task. `verdict`, once set, is how the job ends, whatever its kind still does."""
 
     job: Job  # as the run last saw it
@@ -70,15 +70,13 @@ class LocalEngine:
     `_runs` (jobs that have a task), `_abandoned` (tasks that would not stop), `_is_closed`.
     """
 
-    def __init__(
-        self, store: JobStore, kinds: Mapping[str, Kind], clock: Clock, limits: EngineLimits
-    ) -> None:
+    def __init__(self, store: Writes, kinds: Mapping[str, Kind], clock: Clock, limits: EngineLimits) -> None:
         self._store = store
         self._kinds = kinds
         self._clock = clock
         self._limits = limits
         self._waiting: dict[str, Job] = {}
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, Run] = {}
         self._abandoned: dict[asyncio.Task[None], str] = {}
         self._is_closed = False
 
@@ -93,7 +91,7 @@ class LocalEngine:
             await asyncio.shield(self._stop(run, Cancellation(), self._limits.stop_seconds))
             job = run.job
         elif self._waiting.pop(job_id, None) is not None:
-            _log_end(job)
+            log_end(job)
         if not job.is_terminal:
             raise UnavailableError("The job is stopped, but that cannot be kept yet; try again later")
         if job.status is not JobStatus.CANCELLED:
@@ -114,24 +112,24 @@ class LocalEngine:
         loop = asyncio.get_running_loop()
         while self._waiting and len(self._runs) < self._limits.max_running and not self._is_closed:
             job_id = next(iter(self._waiting))
-            run = self._runs[job_id] = _Run(self._waiting.pop(job_id))
+            run = self._runs[job_id] = Run(self._waiting.pop(job_id))
             # A context of its own: not that of whoever made room for the job.
             run.task = loop.create_task(self._run(run), name=f"job-{job_id}", context=Context())
             run.task.add_done_callback(partial(self._ended, run))
 
-    def _ended(self, run: _Run, task: asyncio.Task[None]) -> None:
+    def _ended(self, run: Run, task: asyncio.Task[None]) -> None:
         self._abandoned.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.critical("job.lost", job_id=run.job.job_id, exc_info=error)
         if run.stop is None:
             self._release(run)
 
-    def _release(self, run: _Run) -> None:
+    def _release(self, run: Run) -> None:
         if self._runs.get(run.job.job_id) is run:
             del self._runs[run.job.job_id]
         self._fill()
 
-    async def _run(self, run: _Run) -> None:
+    async def _run(self, run: Run) -> None:
         """The task of one job: start, run, settle."""
         now = self._clock.now()
         run.job = await self._store.apply(run.job.job_id, lambda job: models.start(job, now))
@@ -150,7 +148,7 @@ class LocalEngine:
             run.verdict = outcome
             await self._settle(run)
 
-    async def _outcome(self, run: _Run, report: Reporter) -> Outcome:
+    async def _outcome(self, run: Run, report: Reporter) -> Outcome:
         """What the kind made of it: its result as JSON, or why there is none."""
         kind = self._kinds[run.job.kind]
         try:
@@ -169,13 +167,13 @@ class LocalEngine:
         now = self._clock.now()
         await self._store.apply(job_id, lambda job: models.report(job, progress, now))
 
-    async def _settle(self, run: _Run) -> None:
+    async def _settle(self, run: Run) -> None:
         """Ends the job by the run's verdict, not lost to a cancel meanwhile; only the first call does."""
         if not run.is_settled and run.verdict is not None:
             run.is_settled = True
             await uncancelled(self._end(run, run.verdict))
 
-    async def _end(self, run: _Run, verdict: Outcome) -> None:
+    async def _end(self, run: Run, verdict: Outcome) -> None:
         progress = run.reporter.close() if run.reporter else None
         run.job = await self._finish(run.job, verdict, progress)
 
@@ -189,15 +187,15 @@ class LocalEngine:
         except UnavailableError:
             _log_of(job).warning("job.end_delayed")
         else:
-            _log_end(job)
+            log_end(job)
         return job
 
-    def _time_out(self, run: _Run) -> None:
+    def _time_out(self, run: Run) -> None:
         seconds = self._limits.timeout_seconds
         message = f"The job took longer than {seconds:g} seconds."
         self._stop(run, Failure(models.TIMED_OUT, message, retryable=True), self._limits.stop_seconds)
 
-    def _stop(self, run: _Run, verdict: Outcome, seconds: float) -> asyncio.Task[None]:
+    def _stop(self, run: Run, verdict: Outcome, seconds: float) -> asyncio.Task[None]:
         """The task that stops a run and ends its job; the first verdict holds, and the least patience.
 
         Where the run is settling already, it has ended by its own.
@@ -212,7 +210,7 @@ class LocalEngine:
         run.stop.add_done_callback(lambda _: timer.cancel())
         return run.stop
 
-    async def _stopped(self, run: _Run) -> None:
+    async def _stopped(self, run: Run) -> None:
         run.task.cancel()
         try:
             await asyncio.wait([run.task, run.patience], return_when=asyncio.FIRST_COMPLETED)
@@ -232,7 +230,8 @@ class LocalEngine:
             timer.cancel()
 
 
-def _log_end(job: Job) -> None:
+def log_end(job: Job) -> None:
+    """Says how a job ended."""
     code = job.failure.code if job.failure else None
     _log_of(job).info("job.finished", status=job.status, error_code=code)
 

@@ -40,11 +40,15 @@ class JobLimits:
     grace_seconds: float = 10
 
 
+MakeParts = Callable[[Mapping[str, Kind], JobLimits], tuple[JobStore, Engine]]
+
+
 class JobService:
     """Runs jobs of any kind; an async context manager, usable in a plain script without HTTP.
 
     A service belongs to the thread of the loop that it was entered on; a call from another one raises
-    WrongThreadError. With a journal, which must have been entered, a restart loses nothing.
+    WrongThreadError. With a journal, which must have been entered, a restart loses nothing. `parts` makes
+    another store and engine than those in process; what of them is an async context manager is entered.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class JobService:
         limits: JobLimits = JobLimits(),
         clock: Clock | None = None,
         journal: Journal | None = None,
+        parts: MakeParts | None = None,
     ) -> None:
         self.kinds: Mapping[str, Kind] = by_name(kinds)
         self._limits = limits
@@ -62,15 +67,13 @@ class JobService:
         self._is_draining = False
         self._accepting: set[asyncio.Future[Job]] = set()
         self._closing: asyncio.Task[Sequence[str]] | None = None
-        self._store: JobStore = _store(limits, self._clock, journal)
-        engine_limits = EngineLimits(limits.max_running, limits.timeout_seconds, limits.ttl_seconds)
-        self._engine: Engine = LocalEngine(self._store, self.kinds, self._clock, engine_limits)
+        self._store, self._engine = (parts or partial(_in_process, self._clock, journal))(self.kinds, limits)
         self.reaper = Reaper(self._store, self._clock, limits.reap_interval_seconds)
 
     async def __aenter__(self) -> Self:
         self._thread = LoopThread()
         async with AsyncExitStack() as stack:
-            for part in (self._store, *self.kinds.values()):
+            for part in (self._store, *self.kinds.values(), self._engine):
                 if isinstance(part, AbstractAsyncContextManager):
                     await stack.enter_async_context(part)
             await stack.enter_async_context(self.reaper)
@@ -97,6 +100,16 @@ class JobService:
         """How many jobs wait or run."""
         active = (JobStatus.PENDING, JobStatus.RUNNING)
         return sum(count for (_, status), count in self._store.counts().items() if status in active)
+
+    @property
+    def workers(self) -> Mapping[str, int] | None:
+        """How many workers are alive, by mode; None where this process runs its jobs itself."""
+        return self._store.workers
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What people should know of the jobs that wait, a sentence each."""
+        return self._store.warnings
 
     def counts(self) -> Mapping[tuple[str, JobStatus], int]:
         """How many jobs are kept, by kind and status."""
@@ -213,11 +226,15 @@ class JobService:
         return abandoned
 
 
-def _store(limits: JobLimits, clock: Clock, journal: Journal | None) -> JobStore:
+def _in_process(
+    clock: Clock, journal: Journal | None, kinds: Mapping[str, Kind], limits: JobLimits
+) -> tuple[JobStore, Engine]:
     make = MemoryJobStore if journal is None else partial(JournaledJobStore, journal)
-    return make(
+    store = make(
         clock,
         ttl_seconds=limits.ttl_seconds,
         max_unfinished=limits.max_running + limits.max_pending,
         max_kept_bytes=limits.max_kept_bytes,
     )
+    bounds = EngineLimits(limits.max_running, limits.timeout_seconds, limits.ttl_seconds)
+    return store, LocalEngine(store, kinds, clock, bounds)

@@ -1,7 +1,7 @@
 """Where jobs are kept: the protocol, and the dict behind an `asyncio.Lock` that implements it in process."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -36,7 +36,14 @@ class JobPage:
     next_cursor: int | None
 
 
-class JobStore(Protocol):
+class Writes(Protocol):
+    """What running a job needs of a store."""
+
+    async def apply(self, job_id: str, transition: Transition) -> Job:
+        """Applies a transition and gives the job as it is then; more is said of it below."""
+
+
+class JobStore(Writes, Protocol):
     """Keeps jobs, applies transitions one at a time, tells the hub of each change."""
 
     hub: Hub
@@ -44,6 +51,14 @@ class JobStore(Protocol):
     @property
     def is_writable(self) -> bool:
         """Whether jobs can be kept now."""
+
+    @property
+    def workers(self) -> Mapping[str, int] | None:
+        """How many workers are alive, by mode; None where every process is its own."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What people should know of the jobs that wait, a sentence each."""
 
     async def add(self, job: Job, key: str | None = None) -> tuple[Job, bool]:
         """Keeps `job` and gives it with True; or the job that has `key`, with False.
@@ -118,6 +133,14 @@ class MemoryJobStore:
     @property
     def is_writable(self) -> bool:
         return True
+
+    @property
+    def workers(self) -> None:
+        return None
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        return ()
 
     async def add(self, job: Job, key: str | None = None) -> tuple[Job, bool]:
         async with self._lock:

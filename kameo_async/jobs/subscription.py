@@ -68,6 +68,10 @@ class Hub:
         if len(self._to_tell) == 1:
             self._tell()
 
+    def is_heard(self, job_id: str) -> bool:
+        """Whether somebody listens to this very job."""
+        return job_id in self._of_job
+
     async def told(self) -> None:
         """Returns when everybody has been told of everything."""
         while self._to_tell:  # noqa: ASYNC110 - some steps of the loop, at the shutdown
@@ -116,12 +120,19 @@ class Subscription(AsyncIterator[Event]):
         hub.add(self, job_id)
 
     def notify(self, event: Event) -> None:
+        if self._is_late(event):
+            return
         if self._is_known(event):
             # A client that has the terminal revision waits for nothing more.
             self._ended = self._ended or (isinstance(event, Job) and event.is_terminal)
         else:
             self._pending[event.job_id, isinstance(event, Expired)] = event
         self.on_change()
+
+    def _is_late(self, event: Event) -> bool:
+        """Whether this revision or a newer one waits to be taken."""
+        waiting = self._pending.get((event.job_id, False))
+        return isinstance(event, Job) and isinstance(waiting, Job) and waiting.revision >= event.revision
 
     def _is_known(self, event: Event) -> bool:
         """Whether the client has it already; of a terminal revision only the very same one will do."""
@@ -146,6 +157,7 @@ class Subscription(AsyncIterator[Event]):
         event = self._pending.pop(next(iter(self._pending)))
         if self._job_id is not None:
             self._ended = isinstance(event, Expired) or event.is_terminal
+            self._since = self._since if isinstance(event, Expired) else event.revision
         return event
 
     async def __anext__(self) -> Event:

@@ -1,4 +1,4 @@
-/** The small curve of how a loan filled up: from what was seen of it to the data of two paths. Pure. */
+/** The small curve of how a loan filled up: from what was seen of it to the data of paths. Pure. */
 import { linear } from "./scales.js";
 
 /** @typedef {{at: number, filled: number}} Point `at` in milliseconds, `filled` 1 is full */
@@ -18,20 +18,27 @@ export function pointsOf(rows) {
   return points;
 }
 
-/** From the first sighting through the fetch that is shown: what differs from the last one would have been seen.
+/** A smaller rise than this does not fill the height, so that next to nothing is not drawn as a climb. */
+const LEAST_RISE = 0.1;
+
+/** From the first sighting through the fetch that is shown, since what differs from the last would have been seen.
+ * From the lowest to the highest, for the meter beside it tells how full the loan is; `goal` is where 100 % is.
  * @param {readonly Point[]} points
  * @param {number} until when that fetch ended, in milliseconds
- * @returns {{line: string, area: string, end: string} | null} null below two sightings */
+ * @returns {{line: string, goal: string, end: string} | null} the data of paths; null below two sightings */
 export function curveOf(points, until) {
   if (points.length < 2) return null;
   const last = points.at(-1);
   const all = last.at < until ? [...points, { at: until, filled: last.filled }] : points;
-  const top = Math.max(1, ...points.map(({ filled }) => filled));
+  const values = all.map(({ filled }) => filled);
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const spare = Math.max(0, LEAST_RISE - (most - least)) / 2;
+  const [low, high] = [least - spare, most + spare];
   const x = linear([all[0].at, all.at(-1).at], [0, BOX.width]);
-  const y = linear([0, top], [BOX.height, 0]);
+  const y = linear([low, high], [BOX.height, 0]);
   const places = thinned(all).map(({ at, filled }) => `${round(x(at))} ${round(y(filled))}`);
-  const line = `M${places.join("L")}`;
-  return { line, area: `${line}V${BOX.height}H0z`, end: `M${places.at(-1)}h0` };
+  const goal = least < 1 && high >= 1 ? `M0 ${round(y(1))}H${BOX.width}` : "";
+  return { line: `M${places.join("L")}`, goal, end: `M${places.at(-1)}h0` };
 }
 
 const round = (number) => Math.round(number * 100) / 100;

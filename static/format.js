@@ -72,9 +72,8 @@ export function formats(language) {
     rough: (value) => rough.format(value),
     /** A length of time as one says it: `3 tim`, `25 min`. @param {number} milliseconds a minute or more */
     about: (milliseconds) => {
-      if (milliseconds >= 36 * HOUR) return days.format(milliseconds / DAY);
-      if (milliseconds >= 1.5 * HOUR) return hours.format(milliseconds / HOUR);
-      return minutes.format(milliseconds / MINUTE);
+      const [size, write] = [[DAY, days], [HOUR, hours]].find(([one]) => milliseconds >= 1.5 * one) ?? [MINUTE, minutes];
+      return write.format(milliseconds / size).replace(/\s/g, "\u00a0");
     },
     /** @param {string | null | undefined} iso */
     moment: (iso) => shown(iso, (at) => day.format(new Date(at))),

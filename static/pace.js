@@ -3,6 +3,8 @@ import { leftOf } from "./sort.js";
 
 const HOUR = 3_600_000;
 const MINUTE = 60_000;
+/** From here on amounts are told in millions. */
+const MANY = 1e7;
 /** Further ahead than this a guess is none. */
 const HORIZON = 30 * 24 * HOUR;
 
@@ -27,8 +29,9 @@ export function paceText(loan, seenAt, now, t, f) {
   const pace = loan.subscribed_per_hour;
   if (!(pace > 0)) return "";
   const { currency } = loan;
-  const unit = ["SEK", "NOK", "DKK"].includes(currency) ? t("crowns", { currency }) : (currency ?? "");
-  const speed = t("per_hour", { amount: f.rough(pace), unit }).replace(/\s+\//, "/");
+  const amount = pace < MANY ? f.rough(pace) : `${f.rough(pace / 1e6)} ${t("millions")}`;
+  const unit = ["SEK", "NOK", "DKK"].includes(currency) ? t("crowns") : (currency ?? "");
+  const speed = t("per_hour", { amount, unit }).replace(/\s+\//, "/");
   const at = fullAt(loan, seenAt);
   if (at === null || at <= now) return speed;
   return `${speed}, ${at - now < MINUTE ? t("full_soon") : t("full_in", { time: f.about(at - now) })}`;

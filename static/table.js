@@ -121,12 +121,13 @@ export function createTable(onSort) {
   return { update };
 }
 
-function drawCurve({ line, area, end }, text) {
+function drawCurve({ line, goal, end }, text) {
   const svg = shape("svg", {
     class: "curve", role: "img", "aria-label": text, viewBox: `0 0 ${BOX.width} ${BOX.height}`, preserveAspectRatio: "none",
   });
-  svg.append(shape("path", { class: "area", d: area }), shape("path", { class: "line", d: line }));
-  svg.append(shape("path", { class: "end", d: end }));
+  for (const [name, d] of [["goal", goal], ["line", line], ["end", end]]) {
+    if (d) svg.append(shape("path", { class: name, d }));
+  }
   return svg;
 }
 

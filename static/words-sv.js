@@ -94,7 +94,7 @@ export default {
   badge_changed: "Ändrat",
   per_hour: "≈ {amount} {unit}/tim",
   crowns: "kr",
-  full_in: "full om ca {time}",
+  full_in: "full om ca {time}",
   full_soon: "full inom en minut",
   curve: "Tecknat {first}, {last}",
   loan_to_value: "belåning {percent}",

@@ -72,6 +72,14 @@ async def watchable(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S
             yield running
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def moving(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    """A service on a sandbox of one page in which two days pass in a second."""
+    async with sandbox(pages=1, pace=200_000) as settings:
+        with Service(tmp_path_factory.mktemp("moving"), env=settings) as running:
+            yield running
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """A page of a Swedish reader at a desk."""

@@ -104,9 +104,13 @@ async def test_what_is_new_and_changed_is_marked(page: Page, service: Service, t
         for loan in (body["data"] or {}).get("loans", []):
             loan |= {"loan_to_value": 0.62, "subscribed_per_hour": 180000.4} if told else UNTOLD
         if body["status"] == "success":
-            first, second = body["data"]["loans"][:2]
-            changed = {"id": second["id"], "field": "state", "from": "a", "to": "b"}
-            body["data"]["changes"] = {**TOLD, "new": [first["id"]], "changed": [changed]} if told else None
+            first, second, third = body["data"]["loans"][:3]
+            third |= {"amount": 100, "subscribed_amount": 100, "funded_fraction": 1}
+            changed = [
+                {"id": second["id"], "field": "state", "from": "a", "to": "b"},
+                {"id": third["id"], "field": "subscribed_amount", "from": 90, "to": 100},
+            ]
+            body["data"]["changes"] = {**TOLD, "new": [first["id"]], "changed": changed} if told else None
         await route.fulfill(response=answer, json=body)
 
     await page.route(f"**/api/jobs/{job}", tell)
@@ -114,15 +118,17 @@ async def test_what_is_new_and_changed_is_marked(page: Page, service: Service, t
     await page.goto(f"{service.url}#job={job}")
     rows = page.locator("#rows tr")
     await expect(rows).to_have_count(6)
+    since = "Sedan 30 jan. 14:10: 1 nytt, 1 fullt, 2 borta, 1 ändrat"
     if told:
-        await expect(page.locator("#since")).to_have_text("Sedan 30 jan. 14:10: 1 nytt, 2 borta, 1 ändrat")
+        await expect(page.locator("#since")).to_have_text(since)
         await expect(rows.nth(0)).to_contain_text("Nytt")
         await expect(rows.nth(0)).to_contain_text("belåning 62 %")
-        await expect(rows.nth(0)).to_contain_text("≈ 180 000")
+        await expect(rows.nth(0)).to_contain_text("≈ 180 000 kr/tim")
         await expect(rows.nth(1)).to_contain_text("Ändrat")
+        await expect(rows.nth(2)).to_contain_text("Fullt")
     else:
         await expect(page.locator("#since")).to_be_hidden()
-        assert not re.search("Nytt|Ändrat|belåning|≈", await page.locator("#rows").inner_text())
+        assert not re.search("Nytt|Ändrat|Fullt|belåning|≈", await page.locator("#rows").inner_text())
 
 
 MEASURE = """async () => {

@@ -1,7 +1,5 @@
-import { formats } from "/static/format.js";
 import { translator } from "/static/i18n.js";
 import { ageText, kindName, shortProgress, takeFrame, timeLeft } from "/static/jobs-state.js";
-import { changesText, marksOf } from "/static/result.js";
 import { fieldsOf, paramsOf } from "/static/schema.js";
 import { equal, test } from "./check.js";
 
@@ -40,19 +38,6 @@ test("time left is counted down to nothing", () => {
 
 test("a kind has our words, or its own title, or its name", () => {
   equal([kindName({ kind: "fetch-loans" }, sv), kindName({ kind: "echo" }, sv, { title: "Say it" }), kindName({ kind: "echo" }, sv)], ["Hämta lån", "Say it", "echo"]);
-});
-
-test("marks are told where the result tells them", () => {
-  equal([...marksOf({ new: [1], changed: [{ id: 1 }, { id: 2 }] })], [[1, "new"], [2, "changed"]]);
-  equal([marksOf(undefined).size, changesText(undefined, sv, formats("sv")), changesText({ since: null, new: [1] }, sv, formats("sv"))], [0, "", ""]);
-});
-
-test("what changed since the last fetch is one line", () => {
-  const changes = { since: "2026-01-30T13:10:00Z", new: [1, 2], gone: [3], changed: [{ id: 4, field: "a" }, { id: 4, field: "b" }] };
-  const told = (now) => changesText(changes, sv, formats("sv"), Date.parse(now)).replace(/\s/g, " ");
-  equal(told("2026-02-14T12:00:00Z"), "Sedan 30 jan. 14:10: 2 nya, 1 borta, 1 ändrat");
-  equal(told("2026-01-31T12:00:00Z").slice(0, 18), "Sedan i går 14:10:");
-  equal(told("2026-01-30T22:59:00Z").slice(0, 12), "Sedan 14:10:");
 });
 
 const SCHEMA = {

@@ -1,0 +1,124 @@
+"""What the fetches before tell: what is new, how fast loans fill up, and the curve of each."""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Locator, Page, Route, expect
+
+from tests.browser.processes import Service, sandbox
+from tests.browser.reader import fetch, submit
+
+CURVE = re.compile(r"^Tecknat \d+\s% .*\d\d:\d\d, \d+\s% .*\d\d:\d\d$")
+TRIES = 80
+
+
+async def fetched(page: Page, address: str) -> dict[str, Any]:
+    """The finished document of a fetch that a program asked for."""
+    headers = {"Prefer": "wait=10"}
+    answer = await page.request.get(f"{address}api/jobs/{await submit(page, address)}", headers=headers)
+    job: dict[str, Any] = await answer.json()
+    assert job["status"] == "success", job
+    return job
+
+
+async def fetched_until_new(page: Page, address: str) -> dict[str, Any]:
+    """Fetches until one has a loan that is new beside others that fill up."""
+    for _ in range(TRIES):
+        job = await fetched(page, address)
+        if job["data"]["changes"]["new"] and moving_of(job):
+            return job
+    raise AssertionError("nothing moves in the sandbox")
+
+
+def moving_of(job: dict[str, Any]) -> list[dict[str, Any]]:
+    """The loans that fill up, as fast as the service says."""
+    return [loan for loan in job["data"]["loans"] if (loan["subscribed_per_hour"] or 0) > 0]
+
+
+def row_of(page: Page, loan: int) -> Locator:
+    """A loan's row."""
+    return page.locator("#rows tr", has_text=f"#{loan}")
+
+
+def curves(within: Page | Locator) -> Locator:
+    """The curves, by role and name."""
+    return within.get_by_role("img", name=CURVE)
+
+
+async def histories(page: Page, address: str) -> int:
+    """How many jobs there are that read the past."""
+    answer = await page.request.get(f"{address}api/jobs?kind=loan-history&limit=100")
+    return int((await answer.json())["total_jobs"])
+
+
+async def test_loans_are_seen_to_move(page: Page, tmp_path: Path) -> None:
+    """From the second fetch on there are badges, speeds, curves, and a line that says since when."""
+    async with sandbox(pages=1, pace=200_000) as settings:
+        with Service(tmp_path, env=settings) as service:
+            await fetch(page, service.url)
+            await expect(page.locator("#since")).to_be_hidden()
+            await expect(curves(page)).to_have_count(0)
+            assert await histories(page, service.url) == 0
+            job = await fetched_until_new(page, service.url)
+            await page.goto(f"{service.url}#job={job['job_id']}")
+            await expect(page.locator("#since")).to_have_text(re.compile(r"^Sedan \d\d:\d\d: \d+ (nytt|nya)"))
+            new = row_of(page, job["data"]["changes"]["new"][0])
+            await expect(new).to_contain_text("Nytt")
+            await expect(curves(new)).to_have_count(0)
+            moving = row_of(page, moving_of(job)[0]["id"])
+            await expect(moving).to_contain_text(re.compile(r"≈ [\d\s]+(mn )?kr/tim"))
+            await expect(curves(moving)).to_be_visible()
+            await page.reload()
+            await expect(curves(moving)).to_be_visible()
+            assert await histories(page, service.url) == 1
+
+
+async def test_loans_do_not_wait_for_their_curves(page: Page, moving: Service) -> None:
+    """They show at once; the curves come when they come, and stay in order and language."""
+    job = await fetched_until_new(page, moving.url)
+    release = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await release.wait()
+        await route.continue_()
+
+    await page.route("**/api/jobs/loan-history", hold)
+    await page.goto(f"{moving.url}#job={job['job_id']}")
+    row = row_of(page, moving_of(job)[0]["id"])
+    await expect(row).to_contain_text("≈")
+    await expect(curves(page)).to_have_count(0)
+    release.set()
+    await expect(curves(row)).to_be_visible()
+    await page.get_by_role("columnheader", name="Belopp").get_by_role("button").click()
+    await expect(curves(row)).to_be_visible()
+    await page.get_by_role("button", name="English").click()
+    await expect(row.get_by_role("img", name=re.compile(r"^Filled \d+% "))).to_be_visible()
+    await expect(row).to_contain_text("kr/h")
+
+
+async def test_without_a_past_nothing_is_missed(page: Page, moving: Service) -> None:
+    """A service that cannot tell the past leaves the loans as they are, without a word."""
+    job = await fetched_until_new(page, moving.url)
+    await page.route("**/api/jobs/loan-history", lambda route: route.fulfill(status=503, json={}))
+    async with page.expect_response("**/api/jobs/loan-history"):
+        await page.goto(f"{moving.url}#job={job['job_id']}")
+    await expect(page.locator("#rows tr")).to_have_count(len(job["data"]["loans"]))
+    await expect(row_of(page, moving_of(job)[0]["id"])).to_contain_text("≈")
+    await expect(curves(page)).to_have_count(0)
+    await expect(page.get_by_role("alert")).to_be_empty()
+    await expect(page.get_by_role("status").first).to_contain_text("Klart")
+
+
+async def test_the_past_is_that_of_the_fetch_that_is_shown(page: Page, moving: Service) -> None:
+    """It is asked for up to that fetch, for the loans that were seen before."""
+    job = await fetched_until_new(page, moving.url)
+    async with page.expect_request("**/api/jobs/loan-history") as asked:
+        await page.goto(f"{moving.url}#job={job['job_id']}")
+    loans = job["data"]["loans"]
+    seen = sorted(loan["id"] for loan in loans if loan["subscribed_per_hour"] is not None)
+    params = (await asked.value).post_data_json
+    assert sorted(params["ids"]) == seen
+    assert params["to"] == job["finished_at"]
+    assert not set(params["ids"]) & set(job["data"]["changes"]["new"])

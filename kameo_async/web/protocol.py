@@ -7,7 +7,7 @@ or to bound connections; three of its private methods are overridden here, and t
 import asyncio
 import resource
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from aiohttp import hdrs, http_parser, web
@@ -36,10 +36,14 @@ def has_fast_parser() -> bool:
 class Connection(RequestHandler):
     """A connection that must say and take something in time, and whose noise is answered without an echo."""
 
-    __slots__ = ("_first_request", "_stall", "on_resume")
+    __slots__ = ("_first_request", "_stall", "is_refused", "on_resume")
+
+    is_refused: bool  # told before it is made: there is no room for it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        if self.is_refused:
+            cast("asyncio.Transport", transport).abort()
         self._first_request = self._loop.call_later(FIRST_REQUEST_SECONDS, self._say_nothing_longer)
         self._stall: Stall | None = None
         self.on_resume: Callable[[], object] | None = None
@@ -139,17 +143,18 @@ class Server(web.Server):
     max_connections: int = 1024
 
     def __call__(self) -> Connection:
-        if len(self._connections) >= self.max_connections:
-            self._make_room()
-        return Connection(self, loop=self._loop, **self._kwargs)
+        connection = Connection(self, loop=self._loop, **self._kwargs)
+        connection.is_refused = len(self._connections) >= self.max_connections and not self._has_made_room()
+        return connection
 
-    def _make_room(self) -> None:
-        """Closes the connection that has been idle since the earliest start; else the new one finds none."""
+    def _has_made_room(self) -> bool:
+        """Closes the idle connection that is the oldest; False where all are busy."""
         _crowded.say("http.crowded", connections=len(self._connections))
         for connection in self._connections:
             if isinstance(connection, Connection) and connection.is_idle and connection.transport is not None:
                 connection.force_close()
-                return
+                return True
+        return False
 
 
 _crowded = Sparse("warning", seconds=10)

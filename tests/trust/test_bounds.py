@@ -116,6 +116,48 @@ def test_idle_connections_up_to_the_limit_keep_nobody_out(tmp_path: Path) -> Non
         process.stop()
 
 
+def test_busy_connections_up_to_the_limit_leave_room_for_the_service(tmp_path: Path) -> None:
+    """Row 17: where none is idle, new ones are refused; those that are there are served, and jobs run."""
+    process = _limited(tmp_path, 128)
+    busy: list[socket.socket] = []
+    served: list[socket.socket] = []
+    try:
+        for _ in range(150):
+            busy.append(connect(process.port))
+            busy[-1].sendall(request(process.port, "GET", "/api/jobs/ws", *UPGRADE))
+            if _status(busy[-1]) == 101:
+                served.append(busy[-1])
+        assert 50 < len(served) < 100
+        assert _descriptors(process) < 128 - 16
+        _leave(served[0])
+        start = request(process.port, "POST", "/api/jobs/fetch-loans", "Prefer: wait=10")
+        assert json.loads(ask(process.port, start).body)["status"] == "success"
+        assert b'"success"' in served[1].recv(65536)
+        assert "loop.failed" not in process.log
+    finally:
+        for connection in busy:
+            connection.close()
+        process.stop()
+
+
+def _status(connection: socket.socket) -> int:
+    try:
+        return read(connection).status
+    except ConnectionError:
+        return 0
+
+
+def _leave(websocket: socket.socket) -> None:
+    """Closes it, and waits until the other side has."""
+    websocket.sendall(frame(8, b"\x03\xe8"))
+    while websocket.recv(65536):
+        pass
+
+
+def _descriptors(process: Process) -> int:
+    return len(list(Path(f"/proc/{process.popen.pid}/fd").iterdir()))
+
+
 def _limited(folder: Path, descriptors: int) -> Process:
     """A process that may open only so many descriptors; the limit is inherited."""
     words = ["prlimit", f"--nofile={descriptors}:{descriptors}"]

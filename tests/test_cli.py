@@ -270,6 +270,16 @@ def test_help_teaches_and_version_tells(tmp_path: Path) -> None:
     assert re.fullmatch(r"kameo-async, version \d+\.\d+\.\d+\n", run(tmp_path, "--version").stdout.decode())
 
 
+@pytest.mark.parametrize(
+    ("words", "told"), [(("--pace", "2"), b"--sandbox"), (("--sandbox", "--pace", "-1"), b"pace")]
+)
+def test_a_pace_that_makes_no_sense_is_told(tmp_path: Path, words: tuple[str, ...], told: bytes) -> None:
+    """Only the sandbox's time can be hurried, and only forwards."""
+    done = run(tmp_path, "serve", "--port", "0", *words)
+    assert done.returncode == 2
+    assert told in done.stderr.splitlines()[-1]
+
+
 def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
     """`serve` on a taken port says so and ends with 1."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

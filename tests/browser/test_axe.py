@@ -43,6 +43,13 @@ async def many_loans(page: Page, services: Services) -> None:
     await page.keyboard.press("ArrowRight")
 
 
+async def loans_with_a_past(page: Page, services: Services) -> None:
+    """Loans that are new, changed, full, with speeds and curves."""
+    for _ in range(5):
+        await _result(page, services["moving"].url)
+    await page.locator(".curve").first.wait_for()
+
+
 async def one_loan(page: Page, services: Services) -> None:
     """A single loan."""
     await _result(page, services["service"].url, limit=1, max_pages=1)
@@ -87,6 +94,7 @@ VIEWS: list[View] = [
     at_start,
     running,
     many_loans,
+    loans_with_a_past,
     one_loan,
     no_loans,
     gone,
@@ -97,10 +105,10 @@ VIEWS: list[View] = [
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
 async def test_axe(
-    browser: Browser, service: Service, hanging: Service, watchable: Service, view: View
+    browser: Browser, service: Service, hanging: Service, watchable: Service, moving: Service, view: View
 ) -> None:
     """No violation in this view, at a desk and on a phone, light and dark."""
-    services = {"service": service, "hanging": hanging, "watchable": watchable}
+    services = {"service": service, "hanging": hanging, "watchable": watchable, "moving": moving}
     found = []
     for viewport in (DESK, PHONE):
         async with open_page(browser, viewport=viewport, reduced_motion="reduce") as page:

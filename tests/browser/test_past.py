@@ -122,3 +122,12 @@ async def test_the_past_is_that_of_the_fetch_that_is_shown(page: Page, moving: S
     assert sorted(params["ids"]) == seen
     assert params["to"] == job["finished_at"]
     assert not set(params["ids"]) & set(job["data"]["changes"]["new"])
+
+
+async def test_the_sandbox_that_serve_brings_can_be_hurried(page: Page, tmp_path: Path) -> None:
+    """`serve --sandbox --pace 3600`: an hour passes in a second, so a second fetch differs from the first."""
+    with Service(tmp_path, "--sandbox", "--pace", "3600") as service:
+        assert moving_of(await fetched(page, service.url)) == []
+        job = await fetched(page, service.url)
+        assert job["data"]["changes"]["changed"]
+        assert moving_of(job)

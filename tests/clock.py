@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 _PATIENCE = 10_000  # steps of the loop; more means that something spins
 
+BUSY: list[Callable[[], bool]] = []  # each says whether something is under way that `idle` must wait for
+
 
 class _Timer:
     def __init__(self, callback: Callable[[], object]) -> None:
@@ -73,10 +75,11 @@ class FakeClock:
 
 
 async def idle() -> None:
-    """Returns when nothing on the loop is ready to run; what waits for threads or sockets still waits."""
+    """Returns when nothing on the loop is ready to run; of what waits for others only BUSY counts."""
     ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
     for _ in range(_PATIENCE):
-        await asyncio.sleep(0)
-        if not ready:
+        is_busy = any(is_under_way() for is_under_way in BUSY)
+        await asyncio.sleep(0.0002 if is_busy else 0)
+        if not ready and not is_busy:
             return
     raise AssertionError("the loop never came to rest")

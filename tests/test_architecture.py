@@ -28,7 +28,7 @@ ARROWS = {
     "app": APP,
     "web": JOBS | {"export", "log"},
     "kinds": KINDS,
-    "engines": JOBS,
+    "engines": JOBS | {"engines", "kameo"},
     "jobs": JOBS,
     "kameo": frozenset({"clock"}),
     "sandbox": frozenset({"clock", "log"}),

@@ -12,6 +12,7 @@ from tests.engine_suite.conftest import Start
 from tests.engine_suite.puppet import Housed, Puppet, closed, ended, in_time, started
 
 
+@pytest.mark.in_process
 async def test_close_gives_the_grace_and_ends_the_rest(
     start: Start, puppet: Puppet, clock: FakeClock
 ) -> None:
@@ -55,6 +56,7 @@ async def test_a_draining_service_takes_no_jobs(start: Start, puppet: Puppet) ->
     assert (await in_time(service.cancel(job.job_id))).status == "cancelled"
 
 
+@pytest.mark.in_process
 async def test_what_will_not_stop_is_told_after_a_second(
     start: Start, puppet: Puppet, clock: FakeClock
 ) -> None:
@@ -86,6 +88,7 @@ async def test_a_stubborn_cancel_does_not_hold_a_shutdown_up(
     assert (cancelled.status, cancelled.failure) == ("cancelled", None)
 
 
+@pytest.mark.in_process
 @pytest.mark.parametrize("steps", range(8))
 async def test_a_submit_against_a_close(start: Start, puppet: Puppet, clock: FakeClock, steps: int) -> None:
     """At whatever step they meet: the submit is refused, or its job ends and says why."""
@@ -103,6 +106,7 @@ async def test_a_submit_against_a_close(start: Start, puppet: Puppet, clock: Fak
         assert (end.status, end.failure.code) == ("cancelled", "shutdown")
 
 
+@pytest.mark.in_process
 async def test_a_cancelled_close_goes_on(start: Start, puppet: Puppet, clock: FakeClock) -> None:
     """Its caller may be impatient; the next one waits for the same close."""
     service = await start(puppet)

@@ -1,0 +1,174 @@
+"""The schema: versioned, brought up to date by one process at a time, or a plain line why not."""
+
+from typing import LiteralString
+
+import psycopg
+import structlog
+
+from kameo_async.engines.postgres.connections import SCHEMA, Connection, Connections
+from kameo_async.engines.postgres.errors import SETTING, DatabaseError, reason
+
+log = structlog.get_logger()
+
+OLDEST_SERVER = 130000
+LOCK = 0x6B616D656F  # "kameo": of advisory locks, this one is for migrations
+SHARDS = 16
+
+_UNFINISHED = "status IN ('pending', 'running')"
+
+_TABLES = f"""
+CREATE TABLE job (
+    sequence bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job_id text COLLATE "C" NOT NULL UNIQUE,
+    kind text COLLATE "C" NOT NULL,
+    mode text COLLATE "C" NOT NULL,
+    params bytea NOT NULL,
+    key text COLLATE "C",
+    request_id text,
+    status text COLLATE "C" NOT NULL,
+    progress json,
+    failure json,
+    result bytea,
+    revision integer NOT NULL,
+    attempt integer NOT NULL,
+    losses integer NOT NULL DEFAULT 0,
+    cancel_requested boolean NOT NULL DEFAULT false,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    started_at timestamptz,
+    finished_at timestamptz,
+    expires_at timestamptz,
+    size bigint NOT NULL DEFAULT 0,
+    worker_id text,
+    lease_until timestamptz
+);
+CREATE UNIQUE INDEX job_key ON job (key) WHERE key IS NOT NULL;
+CREATE INDEX job_pending ON job (mode, sequence) WHERE status = 'pending';
+CREATE INDEX job_running ON job (worker_id) WHERE status = 'running';
+CREATE INDEX job_unfinished ON job (mode, kind, status) WHERE {_UNFINISHED};
+CREATE INDEX job_by_status ON job (status, sequence);
+CREATE INDEX job_by_kind ON job (kind, sequence);
+CREATE INDEX job_by_kind_and_status ON job (kind, status, sequence);
+CREATE INDEX job_finished ON job (finished_at) WHERE finished_at IS NOT NULL;
+CREATE INDEX job_expiring ON job (expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE kept (shard integer PRIMARY KEY, bytes bigint NOT NULL);
+INSERT INTO kept SELECT n, 0 FROM generate_series(0, {SHARDS - 1}) n;
+CREATE TABLE worker (
+    worker_id text PRIMARY KEY,
+    mode text NOT NULL,
+    kinds text[] NOT NULL,
+    slots integer NOT NULL,
+    alive_until timestamptz NOT NULL
+);
+CREATE TABLE throttle (account text PRIMARY KEY, state json NOT NULL);
+CREATE TABLE login (
+    account text PRIMARY KEY,
+    number bigint GENERATED ALWAYS AS IDENTITY,
+    sealed bytea,
+    step bigint,
+    refused_digest text,
+    refused_reason text
+)
+"""
+
+# Every change of a job is told on one channel, by whoever makes it. The bytes kept are counted in shards, so
+# that jobs that end at the same time do not wait for each other.
+_TELLING = f"""
+CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        UPDATE {SCHEMA}.kept SET bytes = bytes - OLD.size WHERE shard = OLD.sequence % {SHARDS};
+        PERFORM pg_notify(
+            '{SCHEMA}',
+            CASE current_setting('{SCHEMA}.early', true) WHEN 'on' THEN 'early ' ELSE 'expired ' END
+                || OLD.job_id
+        );
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'UPDATE' AND OLD.finished_at IS NULL AND NEW.finished_at IS NOT NULL THEN
+        UPDATE {SCHEMA}.kept SET bytes = bytes + NEW.size WHERE shard = NEW.sequence % {SHARDS};
+    END IF;
+    IF TG_OP = 'INSERT' OR NEW.revision <> OLD.revision THEN
+        PERFORM pg_notify('{SCHEMA}', NEW.status || ' ' || NEW.job_id || ' ' || NEW.revision);
+    ELSIF NEW.cancel_requested AND NOT OLD.cancel_requested THEN
+        PERFORM pg_notify('{SCHEMA}', 'cancel ' || NEW.job_id);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON job FOR EACH ROW EXECUTE FUNCTION tell()
+"""
+
+# MIGRATIONS[n] leads from version n to n + 1.
+MIGRATIONS: tuple[tuple[str, ...], ...] = ((_TABLES, _TELLING),)
+
+
+async def prepare(connections: Connections) -> None:
+    """Brings the schema up to date, where it is not. Raises DatabaseError."""
+    try:
+        connection = await connections.connect()
+    except psycopg.Error as error:
+        raise DatabaseError(f"{SETTING}: the database cannot be reached ({reason(error)})") from error
+    try:
+        check_server(connection.info.server_version)
+        if await _version(connection) != len(MIGRATIONS):
+            await _migrate(connection)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise DatabaseError(
+            f"{SETTING}: its user lacks a right ({reason(error)}); let the owner run `kameo-async migrate`,"
+            f" then GRANT USAGE ON SCHEMA {SCHEMA} and ALL ON ALL TABLES and SEQUENCES in it"
+        ) from error
+    except psycopg.Error as error:
+        raise DatabaseError(f"{SETTING}: the schema cannot be used ({reason(error)})") from error
+    finally:
+        await connection.close()
+
+
+def check_server(version: int) -> None:
+    """Raises DatabaseError for a PostgreSQL that is too old; `version` as 150004 for 15.4."""
+    if version < OLDEST_SERVER:
+        raise DatabaseError(
+            f"{SETTING}: PostgreSQL {version // 10000} is too old;"
+            f" {OLDEST_SERVER // 10000} or newer is needed"
+        )
+
+
+async def _migrate(connection: Connection) -> None:
+    """One process at a time; a second one finds the work done."""
+    await connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+    try:
+        version = before = await _version(connection)
+        if version > len(MIGRATIONS):
+            raise DatabaseError(
+                f"{SETTING}: the schema has version {version}, of a newer kameo-async; this one knows"
+                f" {len(MIGRATIONS)} and must be upgraded"
+            )
+        for version, statements in enumerate(MIGRATIONS[before:], before + 1):
+            await _step(connection, version, statements)
+        if version != before:
+            log.info("database.migrated", before=before, version=version)
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
+
+
+async def _step(connection: Connection, version: int, statements: tuple[str, ...]) -> None:
+    async with connection.transaction():
+        if not await _exists(connection, "to_regnamespace", SCHEMA):
+            await connection.execute(f"CREATE SCHEMA {SCHEMA}")
+        await connection.execute("CREATE TABLE IF NOT EXISTS version (version integer NOT NULL)")
+        for statement in statements:
+            await connection.execute(statement)
+        await connection.execute("DELETE FROM version")
+        await connection.execute("INSERT INTO version VALUES (%s)", (version,))
+
+
+async def _version(connection: Connection) -> int:
+    """0 for a database that has none of our tables."""
+    if not await _exists(connection, "to_regclass", f"{SCHEMA}.version"):
+        return 0
+    row = await (await connection.execute("SELECT max(version) FROM version")).fetchone()
+    return int(row[0] or 0) if row else 0
+
+
+async def _exists(connection: Connection, lookup: LiteralString, name: str) -> bool:
+    row = await (await connection.execute(f"SELECT {lookup}(%s) IS NOT NULL", (name,))).fetchone()
+    return row is not None and bool(row[0])

@@ -1,0 +1,137 @@
+"""A PostgreSQL of the tests' own: made in a folder that goes with the session, on a free port of loopback."""
+
+import asyncio
+import itertools
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from kameo_async.engines.postgres.connections import Connections
+from kameo_async.engines.postgres.schema import prepare
+
+_OPTIONS = {
+    "fsync": "off",
+    "max_connections": "200",
+    "listen_addresses": "127.0.0.1",
+    "shared_buffers": "64MB",
+    "autovacuum_naptime": "5s",
+}
+
+
+class Server:
+    """The server's processes; it may be stopped and started again by a test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = _free_port()
+        self._numbers = itertools.count(1)
+        self._free: list[str] = []
+        _run("initdb", "-D", str(self.data), "-U", "kameo", "-A", "trust", "-E", "UTF8", "--no-sync")
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def url(self, name: str = "postgres", user: str = "kameo") -> str:
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{name}"
+
+    def start(self, port: int | None = None) -> None:
+        self.port = port or self.port
+        options = [f"-c {name}={value}" for name, value in _OPTIONS.items()]
+        options += [f"-c unix_socket_directories={self.folder}", f"-c port={self.port}"]
+        log = str(self.folder / "log")
+        _run("pg_ctl", "-D", str(self.data), "-w", "-l", log, "-o", " ".join(options), "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        _run("pg_ctl", "-D", str(self.data), "-w", "-m", mode, "stop")
+
+    @contextmanager
+    def lent(self) -> Iterator[str]:
+        """The address of a database with our schema and nothing in it, which others get afterwards."""
+        url = self._free.pop() if self._free else self.database()
+        _prepare(url)
+        yield url
+        self.execute("TRUNCATE job, worker, throttle, login RESTART IDENTITY; UPDATE kept SET bytes = 0", url)
+        self._free.append(url)
+
+    def database(self, template: str = "template0") -> str:
+        """The address of a new one."""
+        name = f"test_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.url(name)
+
+    def execute(self, statement: str, url: str | None = None) -> list[tuple]:
+        with psycopg.connect(url or self.url(), autocommit=True) as connection:
+            connection.execute("SET search_path TO kameo_async")
+            cursor = connection.execute(statement)  # type: ignore[call-overload]
+            return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A server for all tests of the session that do not hurt it."""
+    with tempfile.TemporaryDirectory(prefix="kameo-pg-", dir="/tmp") as folder:
+        _own(Path(folder))
+        server = Server(Path(folder))
+        server.start()
+        yield server
+        server.stop("immediate")
+
+
+@pytest.fixture
+def fragile_server() -> Iterator[Server]:
+    """A server that a test may stop."""
+    with tempfile.TemporaryDirectory(prefix="kameo-pg-", dir="/tmp") as folder:
+        _own(Path(folder))
+        server = Server(Path(folder))
+        server.start()
+        yield server
+        server.stop("immediate")
+
+
+def _prepare(url: str) -> None:
+    """In a thread: the tests' own loop may be running."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(prepare(Connections(url)))).result()
+
+
+def _run(program: str, *arguments: str) -> None:
+    """As an unprivileged user where the tests are root's, whom PostgreSQL refuses."""
+    as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if _is_root() else []
+    command = [*as_user, str(_program(program)), *arguments]
+    done = subprocess.run(
+        command, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def _program(name: str) -> Path:
+    """Debian keeps them beside each other, a folder for each version, and none in the path."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}")) or [shutil.which(name)]
+    assert found[-1] is not None, f"{name} is not installed: apt-get install postgresql"
+    return Path(found[-1])
+
+
+def _own(folder: Path) -> None:
+    if _is_root():
+        os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])

@@ -74,8 +74,8 @@ async def watchable(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def moving(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    """A service on a sandbox of one page in which two days pass in a second."""
-    async with sandbox(pages=1, pace=200_000) as settings:
+    """A service on a sandbox of two pages in which most of a day passes in a second."""
+    async with sandbox(pages=2, pace=60_000) as settings:
         with Service(tmp_path_factory.mktemp("moving"), env=settings) as running:
             yield running
 

@@ -11,7 +11,7 @@ from tests.browser.processes import Service, sandbox
 from tests.browser.reader import fetch, submit
 
 CURVE = re.compile(r"^Tecknat \d+\s% .*\d\d:\d\d, \d+\s% .*\d\d:\d\d$")
-TRIES = 80
+SECONDS = 20
 
 
 async def fetched(page: Page, address: str) -> dict[str, Any]:
@@ -23,13 +23,13 @@ async def fetched(page: Page, address: str) -> dict[str, Any]:
     return job
 
 
-async def fetched_until_new(page: Page, address: str) -> dict[str, Any]:
-    """Fetches until one has a loan that is new beside others that fill up."""
-    for _ in range(TRIES):
-        job = await fetched(page, address)
-        if job["data"]["changes"]["new"] and moving_of(job):
-            return job
-    raise AssertionError("nothing moves in the sandbox")
+async def fetched_until_moving(page: Page, address: str, *, new: bool = False) -> dict[str, Any]:
+    """Fetches until one has loans that fill up, and with `new` others that are new."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            job = await fetched(page, address)
+            if moving_of(job) and (job["data"]["changes"]["new"] or not new):
+                return job
 
 
 def moving_of(job: dict[str, Any]) -> list[dict[str, Any]]:
@@ -55,13 +55,13 @@ async def histories(page: Page, address: str) -> int:
 
 async def test_loans_are_seen_to_move(page: Page, tmp_path: Path) -> None:
     """From the second fetch on there are badges, speeds, curves, and a line that says since when."""
-    async with sandbox(pages=1, pace=200_000) as settings:
+    async with sandbox(pages=2, pace=60_000) as settings:
         with Service(tmp_path, env=settings) as service:
             await fetch(page, service.url)
             await expect(page.locator("#since")).to_be_hidden()
             await expect(curves(page)).to_have_count(0)
             assert await histories(page, service.url) == 0
-            job = await fetched_until_new(page, service.url)
+            job = await fetched_until_moving(page, service.url, new=True)
             await page.goto(f"{service.url}#job={job['job_id']}")
             await expect(page.locator("#since")).to_have_text(re.compile(r"^Sedan \d\d:\d\d: \d+ (nytt|nya)"))
             new = row_of(page, job["data"]["changes"]["new"][0])
@@ -77,7 +77,7 @@ async def test_loans_are_seen_to_move(page: Page, tmp_path: Path) -> None:
 
 async def test_loans_do_not_wait_for_their_curves(page: Page, moving: Service) -> None:
     """They show at once; the curves come when they come, and stay in order and language."""
-    job = await fetched_until_new(page, moving.url)
+    job = await fetched_until_moving(page, moving.url)
     release = asyncio.Event()
 
     async def hold(route: Route) -> None:
@@ -100,7 +100,7 @@ async def test_loans_do_not_wait_for_their_curves(page: Page, moving: Service) -
 
 async def test_without_a_past_nothing_is_missed(page: Page, moving: Service) -> None:
     """A service that cannot tell the past leaves the loans as they are, without a word."""
-    job = await fetched_until_new(page, moving.url)
+    job = await fetched_until_moving(page, moving.url)
     await page.route("**/api/jobs/loan-history", lambda route: route.fulfill(status=503, json={}))
     async with page.expect_response("**/api/jobs/loan-history"):
         await page.goto(f"{moving.url}#job={job['job_id']}")
@@ -113,7 +113,7 @@ async def test_without_a_past_nothing_is_missed(page: Page, moving: Service) -> 
 
 async def test_the_past_is_that_of_the_fetch_that_is_shown(page: Page, moving: Service) -> None:
     """It is asked for up to that fetch, for the loans that were seen before."""
-    job = await fetched_until_new(page, moving.url)
+    job = await fetched_until_moving(page, moving.url, new=True)
     async with page.expect_request("**/api/jobs/loan-history") as asked:
         await page.goto(f"{moving.url}#job={job['job_id']}")
     loans = job["data"]["loans"]

@@ -27,6 +27,7 @@ class FakeClock:
         self._monotonic = 1000.0
         self._timers: list[tuple[float, int, _Timer]] = []
         self._order = itertools.count()
+        self.is_broken = False
 
     @property
     def timers(self) -> int:
@@ -37,6 +38,8 @@ class FakeClock:
         return self._now
 
     def monotonic(self) -> float:
+        if self.is_broken:
+            raise OSError("the clock is broken, as the test asked")
         return self._monotonic
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> _Timer:

@@ -9,7 +9,6 @@ import pytest
 from tests.benchmarks import plot, table
 from tests.benchmarks.goals import GOALS, Verdict
 from tests.benchmarks.report import Report
-from tests.benchmarks.servers import ROOT
 
 PARTS = ("__main__", "floor", "listeners", "load", "machine", "plugin.kameo_bench", "rivals.running", "state")
 
@@ -62,11 +61,3 @@ def test_a_run_leaves_a_plot() -> None:
     found = json.loads(json.dumps(table.document(report, 1)))
     texts = [element.text for element in ElementTree.fromstring(plot.svg(found)).iter()]
     assert {*ROWS, "ours", "FastAPI", "not measured"} <= set(texts)
-
-
-def test_what_a_run_left_is_of_this_table() -> None:
-    """The figures in the documentation are those of the goals there are now."""
-    found = json.loads((ROOT / "docs" / "performance.json").read_text())
-    assert {key: (row["name"], row["goal"]) for key, row in found["rows"].items()} == {
-        key: (goal.name, goal.text()) for key, goal in GOALS.items()
-    }

@@ -14,7 +14,7 @@ from kameo_async.sandbox.options import SandboxOptions, parse_fault
 from kameo_async.sandbox.server import RunningSandbox, running_sandbox
 from tests.test_cli import started
 
-JOB_TIMEOUT_SECONDS = 4
+JOB_TIMEOUT_SECONDS = 6
 
 
 class Service:

@@ -119,6 +119,7 @@ async def test_the_past_is_that_of_the_fetch_that_is_shown(page: Page, moving: S
     loans = job["data"]["loans"]
     seen = sorted(loan["id"] for loan in loans if loan["subscribed_per_hour"] is not None)
     params = (await asked.value).post_data_json
+    assert params is not None
     assert sorted(params["ids"]) == seen
     assert params["to"] == job["finished_at"]
     assert not set(params["ids"]) & set(job["data"]["changes"]["new"])

@@ -58,7 +58,8 @@ async def submit(function: str, size: int | None = None) -> dict[str, Any]:
     params = {} if size is None else {"size": size}
     job = await queue.enqueue(function, timeout=1200, ttl=3600, **params)
     assert job is not None
-    return job.to_dict()
+    document: dict[str, Any] = job.to_dict()
+    return document
 
 
 @app.get("/jobs/{job_key}")
@@ -66,12 +67,14 @@ async def get_job(job_key: str) -> dict[str, Any]:
     job = await queue.job(job_key)
     if job is None:
         raise HTTPException(404, "Job not found")
-    return job.to_dict()
+    document: dict[str, Any] = job.to_dict()
+    return document
 
 
 @app.get("/active")
 async def active() -> int:
-    return await queue.count("incomplete")
+    count: int = await queue.count("incomplete")
+    return count
 
 
 @app.websocket("/jobs/{job_key}/ws")

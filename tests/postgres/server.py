@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -70,10 +71,10 @@ class Server:
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
 
-    def execute(self, statement: str, url: str | None = None) -> list[tuple]:
+    def execute(self, statement: str, url: str | None = None) -> list[tuple[Any, ...]]:
         with psycopg.connect(url or self.url(), autocommit=True) as connection:
             connection.execute("SET search_path TO kameo_async")
-            cursor = connection.execute(statement)  # type: ignore[call-overload]
+            cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
 
@@ -117,9 +118,10 @@ def _run(program: str, *arguments: str) -> None:
 
 def _program(name: str) -> Path:
     """Debian keeps them beside each other, a folder for each version, and none in the path."""
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}")) or [shutil.which(name)]
-    assert found[-1] is not None, f"{name} is not installed: apt-get install postgresql"
-    return Path(found[-1])
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    program = found[-1] if found else shutil.which(name)
+    assert program is not None, f"{name} is not installed: apt-get install postgresql"
+    return Path(program)
 
 
 def _own(folder: Path) -> None:

@@ -122,6 +122,8 @@ def test_the_token_is_in_no_log_line(guarded: Process) -> None:
         ({"KAMEO_ASYNC_ALLOWED_HOSTS": "0.0.0.0"}, "KAMEO_ASYNC_ALLOWED_HOSTS"),
         ({"KAMEO_ASYNC_ALLOWED_HOSTS": "*"}, "KAMEO_ASYNC_ALLOWED_HOSTS"),
         ({"KAMEO_ASYNC_DATABASE_URL": "postgresql://here/db"}, "KAMEO_ASYNC_DATABASE_URL"),
+        ({"KAMEO_ASYNC_SHUTDOWN_GRACE_SECONDS": "inf"}, "KAMEO_ASYNC_SHUTDOWN_GRACE_SECONDS"),
+        ({"KAMEO_ASYNC_JOB_TTL_SECONDS": "nan"}, "KAMEO_ASYNC_JOB_TTL_SECONDS"),
     ],
 )
 def test_what_would_open_a_hole_stops_the_start(tmp_path: Path, settings: dict[str, str], named: str) -> None:

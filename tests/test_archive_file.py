@@ -9,13 +9,15 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import structlog
 
 from kameo_async.kameo.archive import Archive, ArchiveError
-from kameo_async.kameo.archive.sqlite import MIGRATIONS
+from kameo_async.kameo.archive.sqlite import MIGRATIONS, Database
 from tests.archived import HOUR, ago, fetches, loan
 from tests.clock import FakeClock
 
@@ -147,6 +149,18 @@ asyncio.run(main())
     answers = [json.loads(process.communicate()[0].lower()) for process in processes]
     assert [sum(taken) for taken in zip(*answers, strict=True)] == [1] * 15
     assert asyncio.run(_remembered(path)) == (45, 45)
+
+
+def test_a_new_file_that_another_process_prepares(path: Path) -> None:
+    """Its lock is waited for: the switch to WAL does not wait by itself."""
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other, ThreadPoolExecutor() as threads:
+        other.execute("BEGIN IMMEDIATE")
+        opened = threads.submit(lambda: Database.open(path, FakeClock().now()).close())
+        with pytest.raises(TimeoutError):
+            opened.result(timeout=0.01)
+        other.execute("ROLLBACK")
+        opened.result()
 
 
 async def _remembered(path: Path) -> tuple[int, int]:

@@ -48,18 +48,26 @@ def test_mode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield running
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+_SILENT = {"KAMEO_READ_TIMEOUT": "300", "KAMEO_ASYNC_SHUTDOWN_GRACE_SECONDS": "0"}
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def silence() -> AsyncIterator[dict[str, str]]:
-    """The settings of a sandbox whose listing never answers."""
+    """The settings of a sandbox whose listing never answers.
+
+    It is one test's own: it takes each two-factor code once, and services that share no state know
+    nothing of each other's.
+    """
     async with sandbox("hang") as settings:
-        yield {**settings, "KAMEO_READ_TIMEOUT": "300", "KAMEO_ASYNC_SHUTDOWN_GRACE_SECONDS": "0"}
+        yield {**settings, **_SILENT}
 
 
-@pytest.fixture(scope="session")
-def hanging(tmp_path_factory: pytest.TempPathFactory, silence: dict[str, str]) -> Iterator[Service]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def hanging(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
     """A service whose jobs run until they are cancelled."""
-    with Service(tmp_path_factory.mktemp("hanging"), env=silence) as running:
-        yield running
+    async with sandbox("hang") as settings:
+        with Service(tmp_path_factory.mktemp("hanging"), env={**settings, **_SILENT}) as running:
+            yield running
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

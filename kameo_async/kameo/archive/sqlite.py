@@ -8,6 +8,7 @@ Every call comes from the archive's one thread, and may wait for other processes
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -19,6 +20,7 @@ import structlog
 log = structlog.get_logger()
 
 BUSY_SECONDS = 5.0
+_BUSY_PAUSE = 0.002
 
 # The columns named `digits` hold a number with its digits: a whole one as such, any other as text.
 _FIRST = (
@@ -124,7 +126,7 @@ def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
     try:
         if _version(connection) > len(MIGRATIONS):
             raise ArchiveError("the archive was written by a newer version of kameo-async")  # noqa: TRY301
-        connection.execute("PRAGMA journal_mode=WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous=NORMAL")
         _check(connection)
         _migrate(connection)
@@ -132,6 +134,20 @@ def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """The switch does not wait for other processes by itself: it fails at once, whatever the timeout."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_BUSY_PAUSE)
+        else:
+            return
 
 
 def _check(connection: sqlite3.Connection) -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -14,6 +16,7 @@ from kameo_async.jobs.service import JobLimits, JobService
 from kameo_async.kameo.archive import Archive
 from kameo_async.kameo.config import KameoConfig
 from kameo_async.kameo.errors import ConfigurationError
+from kameo_async.kameo.transport import Observer
 from kameo_async.kinds import installed_kinds
 from kameo_async.kinds.loan_fetch import LoanFetchJobService
 from kameo_async.kinds.loan_history import LoanHistoryJobService
@@ -27,6 +30,9 @@ from kameo_async.web.keys import ACCESS, CONFIG, JOBS, METRICS, SOCKETS
 from kameo_async.web.metrics import Metrics
 from kameo_async.web.routes import add_routes
 from kameo_async.web.sockets import Sockets
+
+if TYPE_CHECKING:
+    from kameo_async.engines.postgres import Cluster
 
 MAX_BODY_BYTES = 64 * 1024
 
@@ -49,12 +55,17 @@ def create_app(
     clock: Clock | None = None,
     kinds: Sequence[Kind] | None = None,
     state: Path | None = None,
+    worker: bool = False,
 ) -> web.Application:
     """The service as an aiohttp application, whose jobs survive a restart in the file `state`.
 
-    `kinds` replaces all kinds, `read_config` the Kameo settings.
+    With a database they are kept there, and run here only where this process is a `worker` too. `kinds`
+    replaces all kinds, `read_config` the Kameo settings. Raises SettingsError, InvalidKindError.
     """
     clock = clock or SystemClock()
+    cluster = cluster_of(settings, mode, clock, runs_jobs=worker)
+    if cluster is not None:
+        state = None
     metrics = Metrics()
     archive = Archive(archive_file(state, mode), clock)
     if kinds is None:
@@ -64,19 +75,23 @@ def create_app(
     app[ACCESS] = Access(access_config)
     app[CONFIG] = WebConfig(
         version=__version__,
-        engine="in-process",
+        engine="in-process" if cluster is None else "distributed",
         mode=mode,
-        is_durable=state is not None,
+        is_durable=state is not None or cluster is not None,
         static=static_folder(),
         max_websockets=settings.max_websockets,
     )
     app[METRICS] = metrics
     app[SOCKETS] = Sockets(settings.max_websockets)
     journal = None if state is None else Journal.open(state, clock)
-    app[JOBS] = JobService(kinds, _limits(settings), clock, journal)
-    if journal is not None:
-        app.cleanup_ctx.append(lambda _: _entered(journal))
-    app.cleanup_ctx.append(lambda _: _entered(archive))
+    if cluster is None:
+        app[JOBS] = JobService(kinds, job_limits(settings), clock, journal)
+    else:
+        app[JOBS] = JobService(kinds, job_limits(settings), cluster.clock, parts=cluster.parts)
+    for resource in (cluster, journal):
+        if resource is not None:
+            app.cleanup_ctx.append(partial(_entered, resource))
+    app.cleanup_ctx.append(partial(_entered, archive))
     app.cleanup_ctx.append(_jobs)
     app.on_shutdown.append(_close_sockets)
     documents.prepare(app, needs_token=settings.token is not None)
@@ -85,13 +100,26 @@ def create_app(
     return app
 
 
+def cluster_of(settings: ServiceSettings, mode: Mode, clock: Clock, *, runs_jobs: bool) -> "Cluster | None":
+    """What a process needs to be one of many; None without a database. Raises SettingsError."""
+    if settings.database_url is None:
+        return None
+    try:
+        from kameo_async.engines.postgres import Cluster
+    except ImportError as error:
+        raise SettingsError(
+            f"KAMEO_ASYNC_DATABASE_URL: needs the extra `kameo-async[postgres]` ({error.name} is missing)"
+        ) from error
+    return Cluster(settings.database_url.get_secret_value(), mode, runs_jobs=runs_jobs, clock=clock)
+
+
 def all_kinds(
-    mode: Mode, read_config: ReadConfig, clock: Clock, metrics: Metrics, archive: Archive
+    mode: Mode, read_config: ReadConfig, clock: Clock, observer: Observer, archive: Archive
 ) -> list[Kind]:
     """The built-in kinds, then those of installed packages. Raises InvalidKindError."""
     is_test = mode == "test"
     loan_fetch = LoanFetchJobService(
-        read_config, clock=clock, archive=archive, test_mode=is_test, observer=metrics
+        read_config, clock=clock, archive=archive, test_mode=is_test, observer=observer
     )
     return [loan_fetch, LoanHistoryJobService(archive), *installed_kinds()]
 
@@ -102,7 +130,7 @@ def static_folder() -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent / "static"
 
 
-async def _entered(resource: AbstractAsyncContextManager[object]) -> AsyncIterator[None]:
+async def _entered(resource: AbstractAsyncContextManager[object], _: web.Application) -> AsyncIterator[None]:
     async with resource:
         yield
 
@@ -128,7 +156,8 @@ def _access_config(settings: ServiceSettings) -> AccessConfig:
     )
 
 
-def _limits(settings: ServiceSettings) -> JobLimits:
+def job_limits(settings: ServiceSettings) -> JobLimits:
+    """The bounds of a job service."""
     return JobLimits(
         ttl_seconds=settings.job_ttl_seconds,
         reap_interval_seconds=settings.reap_interval_seconds,

@@ -51,7 +51,7 @@ def serve(host: str | None, port: int | None, sandbox: bool, pace: float | None,
     options = _sandbox_options((), **_given(pace=pace)) if sandbox else None
     settings = load(ServiceSettings, **_given(host=host, port=port))
     log.configure(settings.log_level, settings.log_format)
-    run(settings, options)
+    run(settings, options, worker=worker)
 
 
 @cli.command()
@@ -127,17 +127,34 @@ def sandbox(host: str, port: int, faults: tuple[str, ...], **options: Any) -> No
 
 
 @cli.command()
-def worker() -> None:
-    """Run jobs of the distributed engine (needs KAMEO_ASYNC_DATABASE_URL)."""
-    raise click.ClickException(
-        "KAMEO_ASYNC_DATABASE_URL: is not set; without a database `serve` runs the jobs itself"
-    )
+@click.option("--sandbox", is_flag=True, help="Bring an imitation of Kameo, and take the jobs of that mode.")
+def worker(sandbox: bool) -> None:
+    """Run jobs of the distributed engine (needs KAMEO_ASYNC_DATABASE_URL).
+
+    SIGTERM or Ctrl-C drains it: running jobs get KAMEO_ASYNC_SHUTDOWN_GRACE_SECONDS to end, the rest go back.
+    """
+    from kameo_async import log
+    from kameo_async.settings import ServiceSettings, load
+    from kameo_async.worker import run
+
+    settings = load(ServiceSettings)
+    log.configure(settings.log_level, settings.log_format)
+    run(settings, _sandbox_options(()) if sandbox else None)
 
 
 @cli.command()
 def migrate() -> None:
-    """Bring the database's schema up to date (needs KAMEO_ASYNC_DATABASE_URL)."""
-    raise click.ClickException("KAMEO_ASYNC_DATABASE_URL: is not set; there is no database to migrate")
+    """Bring the database's schema up to date (needs KAMEO_ASYNC_DATABASE_URL).
+
+    `serve` and `worker` do so too, where their user has the right to.
+    """
+    from kameo_async import log
+    from kameo_async.migrate import run
+    from kameo_async.settings import ServiceSettings, load
+
+    settings = load(ServiceSettings)
+    log.configure("warning", settings.log_format)
+    click.echo(run(settings))
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -28,28 +28,33 @@ log = structlog.get_logger()
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run(settings: ServiceSettings, sandbox: SandboxOptions | None = None) -> None:
+def run(settings: ServiceSettings, sandbox: SandboxOptions | None = None, *, worker: bool = False) -> None:
     """Serves until SIGINT or SIGTERM; a second signal ends at once. Raises OSError, InvalidKindError."""
     if not has_fast_parser():
         raise OSError("aiohttp: its C extensions are missing; install it from a wheel, or with a C compiler")
+    run_to_the_end(_serve(settings, sandbox, worker))
+
+
+def run_to_the_end(service: Coroutine[Any, Any, bool]) -> None:
+    """Runs a service on a loop of its own; it gives whether a kind would not stop."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.get_loop().set_exception_handler(_report)
-        abandoned = runner.run(_serve(settings, sandbox))
+        abandoned = runner.run(service)
     if abandoned:
         _leave(0)
 
 
-async def _serve(settings: ServiceSettings, sandbox: SandboxOptions | None) -> bool:
+async def _serve(settings: ServiceSettings, sandbox: SandboxOptions | None, worker: bool) -> bool:
     """Gives whether a kind would not stop, and would keep the loop from ending."""
     async with AsyncExitStack() as stack:
-        mode, read_config = await _upstream(settings, sandbox, stack)
+        mode, read_config = await upstream(settings, sandbox, stack)
         state = state_file(settings, mode)
-        app = create_app(settings, mode=mode, read_config=read_config, state=state)
+        app = create_app(settings, mode=mode, read_config=read_config, state=state, worker=worker)
         runner = Runner(app)
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
         await web.TCPSite(runner, settings.host, settings.port).start()
-        stopped = _stop_on_signals()
+        stopped = stop_on_signals()
         _announce(settings, runner, mode)
         await stopped.wait()
         log.info("service.draining")
@@ -60,9 +65,10 @@ async def _serve(settings: ServiceSettings, sandbox: SandboxOptions | None) -> b
         return bool(abandoned)
 
 
-async def _upstream(
+async def upstream(
     settings: ServiceSettings, sandbox: SandboxOptions | None, stack: AsyncExitStack
 ) -> tuple[Mode, ReadConfig]:
+    """The mode, and the Kameo settings of its jobs; a sandbox runs as long as `stack`."""
     if sandbox is not None:
         running = await stack.enter_async_context(running_sandbox(sandbox, SystemClock()))
         return "sandbox", sandbox_config(running)
@@ -89,7 +95,8 @@ def _announce(settings: ServiceSettings, runner: web.AppRunner, mode: Mode) -> N
     print(f"kameo-async is ready: open {address}{hint}", flush=True)  # noqa: T201 - the one line for people
 
 
-def _stop_on_signals() -> asyncio.Event:
+def stop_on_signals() -> asyncio.Event:
+    """Set by SIGINT and SIGTERM; a second one ends the process at once."""
     stopped = asyncio.Event()
 
     def stop(number: int) -> None:

@@ -210,7 +210,9 @@ class ServiceSettings(_Settings):
         "`$XDG_STATE_HOME/kameo-async` or `~/.local/state/kameo-async`",
     )
     database_url: SecretStr | None = Field(
-        None, description="must be unset: running on several machines is not part of this version"
+        None,
+        description="`postgresql://…`: all `serve` and `worker` processes with this address are one service; "
+        "unset: jobs run in this process",
     )
     shutdown_grace_seconds: float = Field(10, ge=0, description="what running jobs get at a shutdown")
     log_format: Literal["console", "json"] | None = Field(
@@ -234,9 +236,9 @@ class ServiceSettings(_Settings):
 
     @field_validator("database_url")
     @classmethod
-    def _in_process_only(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            raise ValueError("must be unset, because this version runs jobs in one process only")
+    def _of_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _is_database_url(value.get_secret_value()):
+            raise ValueError("must be an address such as postgresql://user:password@host:5432/name")
         return value
 
     @model_validator(mode="after")
@@ -246,6 +248,15 @@ class ServiceSettings(_Settings):
                 f"KAMEO_ASYNC_TOKEN: must be set, because KAMEO_ASYNC_HOST={self.host} lets other machines in"
             )
         return self
+
+
+def _is_database_url(value: str) -> bool:
+    try:
+        url = urlsplit(value)
+        _ = url.port  # raises where it is no number
+    except ValueError:
+        return False
+    return url.scheme in ("postgresql", "postgres") and not re.search(r"\s", value)
 
 
 def is_loopback(host: str) -> bool:

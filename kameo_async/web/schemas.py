@@ -30,6 +30,8 @@ class Health(BaseModel):
     durable: bool = Field(description="whether jobs survive a restart")
     active_jobs: int = Field(ge=0, description="jobs that wait or run")
     websocket_connections: int = Field(ge=0)
+    workers: dict[str, int] | None = Field(None, description="with a database: how many are alive, by mode")
+    warnings: list[str] | None = Field(None, description="with a database: jobs that no worker takes")
 
 
 class Ready(BaseModel):

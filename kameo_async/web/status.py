@@ -1,6 +1,7 @@
 """How the service is: health, readiness, metrics."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 from aiohttp import web
@@ -14,7 +15,7 @@ from kameo_async.web.problems import RETRY_AFTER_SECONDS, HttpError
 async def health(request: web.Request) -> web.Response:
     """200 while the process lives."""
     config = request.app[CONFIG]
-    fields = {
+    fields: dict[str, Any] = {
         "status": "healthy",
         "timestamp": timestamp(datetime.now(UTC)),
         "version": config.version,
@@ -24,6 +25,9 @@ async def health(request: web.Request) -> web.Response:
         "active_jobs": request.app[JOBS].active_jobs,
         "websocket_connections": len(request.app[SOCKETS]),
     }
+    workers, warnings = request.app[JOBS].workers, request.app[JOBS].warnings
+    if workers is not None:
+        fields |= {"workers": workers, "warnings": warnings}
     return web.Response(body=orjson.dumps(fields), content_type="application/json")
 
 

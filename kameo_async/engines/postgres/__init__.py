@@ -13,7 +13,7 @@ from kameo_async.engines.postgres.clock import DatabaseClock
 from kameo_async.engines.postgres.connections import Connections
 from kameo_async.engines.postgres.engine import PostgresEngine
 from kameo_async.engines.postgres.errors import DatabaseError
-from kameo_async.engines.postgres.schema import prepare
+from kameo_async.engines.postgres.schema import MIGRATIONS, prepare
 from kameo_async.engines.postgres.store import PostgresJobStore
 from kameo_async.jobs.engine import EngineLimits
 from kameo_async.jobs.kind import Kind
@@ -46,6 +46,11 @@ class Cluster:
         self._mode = mode
         self._runs_jobs = runs_jobs
         self._lease_seconds = lease_seconds
+
+    @property
+    def schema_version(self) -> int:
+        """That of the schema, once entered."""
+        return len(MIGRATIONS)
 
     async def __aenter__(self) -> Self:
         await prepare(self.connections)

@@ -49,8 +49,8 @@ class Census:
         """The tally was changed by what this process did itself."""
         self._disturbed += 1
 
-    async def take(self, connection: Connection) -> None:
-        """Counts what is due."""
+    async def take(self, connection: Connection, *, tells: bool = True) -> None:
+        """Counts what is due; `tells` says whether the log hears of work that nobody takes."""
         await self._count(connection, _UNFINISHED, is_finished=False)
         if time.monotonic() >= self._finished_at:
             start = time.monotonic()
@@ -60,6 +60,8 @@ class Census:
         values = {"now": self._connections.now()}
         workers = await (await connection.execute(_WORKERS, values)).fetchall()
         self.workers = dict(workers)
+        if not tells:
+            return
         not_taken = await (await connection.execute(_NOT_TAKEN, values)).fetchall()
         self._warn(tuple(_warning(*row) for row in not_taken))
 

@@ -182,7 +182,7 @@ class Watch:
             since = self._looked_at or moment
             lately = await connection.execute(_LATELY, {"since": since, "overlap": _OVERLAP_SECONDS})
             self._saw(await lately.fetchall(), is_first=self._looked_at is None)
-            await self._census.take(connection)
+            await self._census.take(connection, tells=self._looked_at is not None)
         self._looked_at = moment
 
     def _saw(self, rows: Iterable[tuple[Any, ...]], *, is_first: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import structlog
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 from pydantic import BaseModel, Field
 
 from kameo_async.jobs import errors
@@ -66,6 +66,8 @@ _TABLE: dict[type[Exception], _Answer] = {
     errors.JobFinishedError: _Answer(409, ""),
     errors.KeyReusedError: _Answer(422, ""),
     errors.UnavailableError: _Answer(503, "", _RETRY),
+    # Nobody reads this one, but the metrics and the log tell it.
+    ClientConnectionResetError: _Answer(408, "The client left before it was answered"),
 }
 _INTERNAL = _Answer(500, "Something went wrong; the log has the cause under this request_id")
 # The framework's own texts repeat the status; these say what to do.

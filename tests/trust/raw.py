@@ -5,6 +5,12 @@ import socket
 from dataclasses import dataclass
 
 SECONDS = 15.0
+UPGRADE = (
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
 
 
 @dataclass(frozen=True, slots=True)

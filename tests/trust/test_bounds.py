@@ -17,14 +17,8 @@ from kameo_async.sandbox.options import SandboxOptions
 from kameo_async.sandbox.server import running_sandbox
 from tests.test_cli import COMMAND, environment
 from tests.trust.conftest import Process
-from tests.trust.raw import ask, connect, read, request
+from tests.trust.raw import UPGRADE, ask, connect, read, request
 
-UPGRADE = (
-    "Upgrade: websocket",
-    "Connection: Upgrade",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-)
 MASK = b"\x00\x00\x00\x00"
 
 

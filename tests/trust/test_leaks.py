@@ -1,11 +1,14 @@
 """What comes and goes leaves nothing behind in the process."""
 
 import gc
+import signal
 
 import aiohttp
 from aiohttp import web
 
 from tests.service import running_service
+from tests.trust.conftest import Process
+from tests.trust.raw import UPGRADE, ask, connect, request
 
 
 async def test_websockets_that_come_and_go_are_forgotten() -> None:
@@ -20,3 +23,15 @@ async def test_websockets_that_come_and_go_are_forgotten() -> None:
         gc.collect()
         alive = [each for each in gc.get_objects() if isinstance(each, web.WebSocketResponse)]
         assert len(alive) <= 5
+
+
+def test_clients_that_leave_before_they_are_answered_are_no_error(process: Process) -> None:
+    """A hundred ask, and are gone before the service looks: nothing crashed, nothing is told as ours."""
+    targets = ("/api/jobs/ws", "/api/jobs", "/api/openapi.json")
+    process.popen.send_signal(signal.SIGSTOP)
+    for n in range(100):
+        with connect(process.port) as connection:
+            connection.sendall(request(process.port, "GET", targets[n % 3], *UPGRADE))
+    process.popen.send_signal(signal.SIGCONT)
+    assert ask(process.port, request(process.port)).status == 200
+    assert {event["level"] for event in process.events} <= {"info", "debug"}

@@ -7,16 +7,10 @@ import re
 import pytest
 
 from tests.trust.conftest import Process
-from tests.trust.raw import ask, request
+from tests.trust.raw import UPGRADE, ask, request
 
 SUBMIT = "/api/jobs/fetch-loans"
 JSON = "Content-Type: application/json"
-UPGRADE = (
-    "Upgrade: websocket",
-    "Connection: Upgrade",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-)
 
 
 def jobs(process: Process) -> int:

@@ -27,6 +27,7 @@ WARM_UP_PART = 1 / 3  # of the whole: caches and the queue fill
 SAMPLE_SECONDS = 5
 DEED_SECONDS = 10
 FIRST_SECONDS = 5
+DRAIN_SECONDS = 600
 QUIET_SECONDS = 20
 MAX_SLOPE = 200.0  # bytes a second, fitted over the samples: 0.7 MB an hour
 NOISE = (
@@ -124,6 +125,17 @@ def memory(process: Process) -> int:
     return int(Path(f"/proc/{process.popen.pid}/statm").read_text().split()[1]) * 4096
 
 
+async def drained(process: Process) -> None:
+    """Returns when no job waits or runs, and idle connections have had the time to go."""
+    async with aiohttp.ClientSession(process.url) as client, asyncio.timeout(DRAIN_SECONDS):
+        while True:
+            async with client.get("/api/health") as answer:
+                if not (await answer.json())["active_jobs"]:
+                    break
+            await asyncio.sleep(1)
+    await asyncio.sleep(QUIET_SECONDS)
+
+
 async def gauges(process: Process) -> dict[str, float]:
     """What should come back to where it was."""
     async with aiohttp.ClientSession(process.url) as client, client.get("/metrics") as answer:
@@ -153,7 +165,7 @@ async def sample(process: Process, soak: asyncio.Task[None], warm_up: float) -> 
 
 
 def options() -> SandboxOptions:
-    """An upstream that is quick, and goes wrong in every way that passes, and once for good."""
+    """An upstream that is quick, and goes wrong twenty times in every way but the lasting one."""
     faults = tuple(FaultOrder(fault, 20) for fault in Fault if fault is not Fault.MAINTENANCE)
     return SandboxOptions(
         latency=(0, 0.01), rate_limit=1_000_000, pages=2, two_factor=False, pace=0, faults=faults
@@ -188,13 +200,13 @@ async def main(seconds: float) -> int:
 async def soaked(process: Process, seconds: float) -> int:
     """Runs all deeds against the process; gives the exit code."""
     await Soak(process, FIRST_SECONDS).run()  # files are opened when they are first needed
-    await asyncio.sleep(QUIET_SECONDS)
+    await drained(process)
     before = await gauges(process)
     soak = Soak(process, seconds)
     running = asyncio.create_task(soak.run())
     samples = await sample(process, running, seconds * WARM_UP_PART)
     await running
-    await asyncio.sleep(QUIET_SECONDS)
+    await drained(process)
     after = await gauges(process)
     grown = slope(samples)
     print("samples  " + " ".join(f"{size / 1e6:.0f}" for _, size in samples))

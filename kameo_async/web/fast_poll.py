@@ -14,7 +14,7 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict, istr
 
 from kameo_async.jobs.document import document
-from kameo_async.jobs.errors import JobNotFoundError
+from kameo_async.jobs.errors import JobError
 from kameo_async.jobs.models import Job
 from kameo_async.web.access import REFUSALS
 from kameo_async.web.door import HEADERS, REQUEST_ID_HEADER, new_request_id
@@ -55,7 +55,7 @@ def with_fast_polls(app: web.Application, long_way: LowLevelHandler) -> LowLevel
         try:
             access.check(request)
             job = await jobs.get(request.raw_path[len(_PREFIX) :])
-        except (*REFUSALS, JobNotFoundError):
+        except (*REFUSALS, JobError):
             return await long_way(request)
         request_id = new_request_id()
         metrics.polled()

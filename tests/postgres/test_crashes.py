@@ -4,12 +4,13 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import aiohttp
 import pytest
 
-from kameo_async.jobs.models import JobStatus
+from kameo_async.jobs.models import Job, JobStatus
 from tests.postgres.conftest import ended, runner_of, running, until
 
 pytestmark = pytest.mark.database
@@ -43,7 +44,7 @@ async def test_a_job_lost_three_times_fails(
     job = await web.submit("walk", LONG)
     for attempt in (1, 2, 3):
         node = await start_node("worker", url)
-        await until(web, job, lambda job, n=attempt: job.attempt == n and job.progress is not None)
+        await until(web, job, partial(_is_at_work, attempt))
         node.signal(signal.SIGKILL)
     lost = await ended(web, job)
     assert (lost.status, lost.attempt) == ("failed", 3)
@@ -118,6 +119,10 @@ async def test_a_cancel_of_a_lost_job_is_answered(
     worker.signal(signal.SIGKILL)
     cancelled = await asyncio.wait_for(web.cancel(job.job_id), 5)
     assert (cancelled.status, cancelled.attempt, cancelled.failure) == ("cancelled", 1, None)
+
+
+def _is_at_work(attempt: int, job: Job) -> bool:
+    return job.attempt == attempt and job.progress is not None
 
 
 async def _soon(holds: Callable[[], bool]) -> bool:

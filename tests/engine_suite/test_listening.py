@@ -46,13 +46,15 @@ async def test_a_slow_listener_skips_but_never_the_last(
     service = await start(puppet, max_running=1)
     slow = await service.subscribe()
     jobs = [await service.submit("puppet", {"name": name}) for name in "abc"]
+    others = [await service.subscribe(job.job_id) for job in jobs]
     for name in "abc":
         await in_time(puppet[name].started.wait())
         for n in range(30):
             await puppet[name].report(n)
             await clock.advance(0.05)
         puppet[name].finish()
-    done = [await ended(service, job) for job in jobs]
+    done = [(await in_time(everything(other)))[-1] for other in others]
+    assert [job.status for job in done] == ["success"] * 3
     assert [await in_time(anext(slow)) for _ in jobs] == done
     unread = asyncio.ensure_future(anext(slow))
     await idle()

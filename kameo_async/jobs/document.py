@@ -6,7 +6,7 @@ are remembered, so what is kept of a job that nobody asks for is its fields alon
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -181,6 +181,21 @@ def _around(job: Job, data: bytes) -> bytes:
     return b"".join((orjson.dumps(head)[:-1], b',"data":', data, b",", orjson.dumps(tail)[1:]))
 
 
+def size_of(job: Job) -> int:
+    """The bytes of `document(job)`, without making it: 3 us instead of 8, once a job."""
+    return _FIXED_BYTES + _varying_bytes(job)
+
+
+def _varying_bytes(job: Job) -> int:
+    failure = job.failure
+    plain = (*[job.job_id] * 4, job.kind, job.status, str(job.revision), str(job.attempt))
+    times = (job.created_at, job.started_at, job.updated_at, job.finished_at, job.expires_at)
+    values = (job.progress, *((failure.message, failure.code, failure.retryable) if failure else _NO_FAILURE))
+    bytes_ = sum(map(len, plain)) + len(job.result or b"null")
+    bytes_ += sum(_NULL_BYTES if time is None else _TIME_BYTES for time in times)
+    return bytes_ + sum(_NULL_BYTES if value is None else len(orjson.dumps(value)) for value in values)
+
+
 def timestamp(time: datetime | None) -> str | None:
     """UTC in RFC 3339 with milliseconds, as `2026-01-31T12:00:00.004Z`."""
     return None if time is None else f"{time.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
@@ -195,3 +210,11 @@ def decode(result: bytes) -> dict[str, Any]:
     """What `encode` wrote, its numbers with all their digits."""
     decoded: dict[str, Any] = json.loads(result, parse_float=Decimal)
     return decoded
+
+
+_NO_FAILURE = (None, None, None)
+_NULL_BYTES = len("null")
+_TIME_BYTES = len('"2026-01-31T12:00:00.000Z"')
+_EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
+_SAMPLE = Job("", "", b"", _EARLIEST, _EARLIEST)
+_FIXED_BYTES = len(_around(_SAMPLE, b"null")) - _varying_bytes(_SAMPLE)

@@ -21,6 +21,8 @@ from kameo_async.jobs.uncancelled import uncancelled
 
 log = structlog.get_logger()
 
+MOST_STEPS_OF_A_SUBMIT = 8
+
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
@@ -67,7 +69,8 @@ class LocalEngine:
     """Runs jobs in order of arrival, at most `max_running` at once.
 
     Mutable state, changed only in synchronous steps on the loop's thread: `_waiting` (in order),
-    `_runs` (jobs that have a task), `_abandoned` (tasks that would not stop), `_is_closed`.
+    `_runs` (jobs that have a task), `_settling` (how many of these only write their end), `_abandoned` (tasks
+    that would not stop), `_is_closed`.
     """
 
     def __init__(self, store: Writes, kinds: Mapping[str, Kind], clock: Clock, limits: EngineLimits) -> None:
@@ -78,11 +81,15 @@ class LocalEngine:
         self._waiting: dict[str, Job] = {}
         self._runs: dict[str, Run] = {}
         self._abandoned: dict[asyncio.Task[None], str] = {}
+        self._settling = 0
         self._is_closed = False
 
     async def enqueue(self, job: Job) -> None:
         self._waiting[job.job_id] = job
         self._fill()
+        # As many jobs end in a step of the loop as may run at once; more submits in it would outrun them.
+        for _ in range(min(len(self._waiting) // self._limits.max_running, MOST_STEPS_OF_A_SUBMIT)):
+            await asyncio.sleep(0)
 
     async def cancel(self, job_id: str) -> Job:
         now, ttl = self._clock.now(), self._limits.ttl_seconds
@@ -108,9 +115,13 @@ class LocalEngine:
         await asyncio.gather(*[self._stop(run, shutdown, seconds) for run in self._runs.values()])
         return [job_id for task, job_id in self._abandoned.items() if not task.done()]
 
+    @property
+    def _running(self) -> int:
+        return len(self._runs) - self._settling
+
     def _fill(self) -> None:
         loop = asyncio.get_running_loop()
-        while self._waiting and len(self._runs) < self._limits.max_running and not self._is_closed:
+        while self._waiting and self._running < self._limits.max_running and not self._is_closed:
             job_id = next(iter(self._waiting))
             run = self._runs[job_id] = Run(self._waiting.pop(job_id))
             # A context of its own: not that of whoever made room for the job.
@@ -146,7 +157,18 @@ class LocalEngine:
             reporter.close()
         if run.verdict is None:
             run.verdict = outcome
+            await self._settle_beside_the_next(run)
+
+    async def _settle_beside_the_next(self, run: Run) -> None:
+        """The kind is done: while its job's end is written, another may run."""
+        self._settling += 1
+        self._fill()
+        try:
             await self._settle(run)
+        finally:
+            self._settling -= 1
+        if run.stop is None:  # a step of the loop before the task counts as done
+            self._release(run)
 
     async def _outcome(self, run: Run, report: Reporter) -> Outcome:
         """What the kind made of it: its result as JSON, or why there is none."""
@@ -238,11 +260,14 @@ def log_end(job: Job) -> None:
 
 def _log_of(job: Job) -> structlog.typing.FilteringBoundLogger:
     """The log under the job's own ids, whosever request is ending it."""
-    own: structlog.typing.FilteringBoundLogger = log.bind(job_id=job.job_id, kind=job.kind)
-    return own if job.request_id is None else own.bind(request_id=job.request_id)
+    own: structlog.typing.FilteringBoundLogger = log.bind(kind=job.kind, **_ids(job))
+    return own
 
 
 def _bind_log(job: Job) -> None:
     """What every line of the job's task carries, the kind's own lines too."""
-    ids = {"job_id": job.job_id} | ({"request_id": job.request_id} if job.request_id else {})
-    structlog.contextvars.bind_contextvars(**ids)
+    structlog.contextvars.bind_contextvars(**_ids(job))
+
+
+def _ids(job: Job) -> dict[str, str]:
+    return {"job_id": job.job_id} | ({"request_id": job.request_id} if job.request_id else {})

@@ -15,7 +15,7 @@ from sortedcontainers import SortedList
 
 from kameo_async.clock import Clock
 from kameo_async.jobs import models
-from kameo_async.jobs.document import document
+from kameo_async.jobs.document import size_of
 from kameo_async.jobs.errors import JournalError, UnavailableError
 from kameo_async.jobs.journal import Journal, Write
 from kameo_async.jobs.journal_rows import FIRST_CEILING, KeptJob
@@ -115,7 +115,7 @@ class JournaledJobStore(MemoryJobStore):
             await self._raise_ceiling(entry)
 
     def _begin_end(self, entry: Entry, after: Job) -> _End:
-        size = len(document(after))
+        size = size_of(after)
         write = self._journal.ended(entry.sequence, after, size)
         show = self._show_end(entry, after, size, write)
         task = asyncio.get_running_loop().create_task(show, name=f"end-{after.job_id}")
@@ -172,7 +172,7 @@ class JournaledJobStore(MemoryJobStore):
     def _lost(self, one: KeptJob) -> KeptJob:
         now = self._clock.now()
         job = models.finish(one.job, models.WORKER_LOST, None, now, self._ttl_seconds)
-        return KeptJob(one.sequence, job, one.key, len(document(job)))
+        return KeptJob(one.sequence, job, one.key, size_of(job))
 
     def _bring_back(self, kept: list[KeptJob], now: datetime) -> None:
         order: dict[tuple[JobStatus, str], list[int]] = {}

@@ -9,7 +9,7 @@ from msgspec import Struct
 from sortedcontainers import SortedList
 
 from kameo_async.clock import Clock
-from kameo_async.jobs.document import document
+from kameo_async.jobs.document import size_of
 from kameo_async.jobs.errors import JobNotFoundError, KeyReusedError, OverloadedError
 from kameo_async.jobs.models import Job, JobStatus, Transition
 from kameo_async.jobs.subscription import Expired, Hub, Subscription
@@ -172,7 +172,7 @@ class MemoryJobStore:
         if after.revision != before.revision:
             self.hub.publish(after)
         if after.is_terminal and not before.is_terminal:
-            self._charge(entry, len(document(after)))
+            self._charge(entry, size_of(after))
         return after
 
     async def expire(self, limit: int) -> int:

@@ -1,7 +1,7 @@
 """What Prometheus is told; names and units after its conventions, no id as a label."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -9,9 +9,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from kameo_async.jobs.models import Job
+from kameo_async.jobs.models import Job, JobStatus
 from kameo_async.jobs.service import JobService
 from kameo_async.jobs.subscription import Event, Expired
+from kameo_async.web.tally import Tally
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series
 
@@ -29,20 +30,23 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._answers: dict[tuple[str, str, int], tuple[Counter, tuple[str, str]]] = {}
+        self._endings: dict[tuple[str, JobStatus], Counter] = {}
         self._polls = 0
         self._requests = self._counter(
             "http_requests", "Requests answered, by route.", "method", "route", "status"
         )
-        self._request_seconds = Histogram(
-            "kameo_async_http_request_duration_seconds",
+        self._request_seconds = self._seconds(
+            "http_request_duration",
             "Time to the answer, long polls included; of websockets and plain polls of a job none.",
             ("method", "route"),
-            registry=self.registry,
+            Histogram.DEFAULT_BUCKETS[:-1],
         )
         self._finished = self._counter("jobs_finished", "Jobs that ended.", "kind", "status")
-        self._queued_seconds = self._job_seconds("job_queue", "Time from submit to start.")
-        self._running_seconds = self._job_seconds("job_run", "Time from start to end.")
+        self._queued_seconds = self._seconds(
+            "job_queue", "Time from submit to start.", ("kind",), JOB_SECONDS
+        )
+        self._running_seconds = self._seconds("job_run", "Time from start to end.", ("kind",), JOB_SECONDS)
         self._expired = self._counter(
             "jobs_expired", "Finished jobs removed, at their time or early to make room.", "reason"
         )
@@ -62,10 +66,10 @@ class Metrics:
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered, or its websocket closed."""
         key = (method, route, status)
-        requests, request_seconds = self._answers.get(key) or self._answer(key)
+        requests, labels = self._answers.get(key) or self._answer(key)
         requests.inc()
         if status != SWITCHING_PROTOCOLS:
-            request_seconds.observe(seconds)
+            self._request_seconds.observe(labels, seconds)
 
     def polled(self) -> None:
         """A plain poll of a job was answered: counted, as there are thousands a second, but not timed."""
@@ -96,28 +100,32 @@ class Metrics:
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"kameo_async_{name}_total", text, labels, registry=self.registry)
 
-    def _job_seconds(self, name: str, text: str) -> Histogram:
-        name = f"kameo_async_{name}_seconds"
-        return Histogram(name, text, ("kind",), registry=self.registry, buckets=JOB_SECONDS)
+    def _seconds(self, name: str, text: str, labels: Sequence[str], bounds: Sequence[float]) -> Tally:
+        tally = Tally(f"kameo_async_{name}_seconds", text, labels, bounds)
+        self.registry.register(tally)
+        return tally
 
-    def _answer(self, key: tuple[str, str, int]) -> tuple[Counter, Histogram]:
-        """The two series of such an answer; finding them anew costs more than counting."""
+    def _answer(self, key: tuple[str, str, int]) -> tuple[Counter, tuple[str, str]]:
+        """The counter of such an answer and its histogram's labels; finding them costs more than counting."""
         method, route, status = key
         known = method if method in METHODS else "other"
-        series = self._requests.labels(known, route, str(status)), self._request_seconds.labels(known, route)
+        series = self._requests.labels(known, route, str(status)), (known, route)
         if known == method:
             self._answers[key] = series
         return series
 
     def _ended(self, job: Job) -> None:
-        self._finished.labels(job.kind, job.status).inc()
+        ending = self._endings.get((job.kind, job.status))
+        if ending is None:
+            ending = self._endings[job.kind, job.status] = self._finished.labels(job.kind, job.status)
+        ending.inc()
         if job.started_at is not None and job.finished_at is not None:
             _observe(self._running_seconds, job.kind, job.started_at, job.finished_at)
 
 
-def _observe(seconds: Histogram, kind: str, start: datetime, end: datetime) -> None:
+def _observe(seconds: Tally, kind: str, start: datetime, end: datetime) -> None:
     """The wall clock may be set back; a histogram knows no negative time."""
-    seconds.labels(kind).observe(max(0.0, (end - start).total_seconds()))
+    seconds.observe((kind,), max(0.0, (end - start).total_seconds()))
 
 
 class _Watching(Collector):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kameo_async.jobs import models
-from kameo_async.jobs.document import document
+from kameo_async.jobs.document import size_of
 from kameo_async.jobs.journal import Journal
 from tests.benchmarks.servers import RESULT_CHARACTERS
 
@@ -31,5 +31,5 @@ async def _write(path: Path, count: int, expires_in: float) -> None:
                 )
                 ended = models.finish(job, _RESULT, None, now, expires_in)
                 written.append(journal.submitted(sequence, job, None).written)
-                written.append(journal.ended(sequence, ended, len(document(ended))).written)
+                written.append(journal.ended(sequence, ended, size_of(ended)).written)
             await asyncio.gather(*written)

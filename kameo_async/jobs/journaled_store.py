@@ -6,6 +6,7 @@ anybody has seen can change, not even by `kill -9`.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -145,9 +146,10 @@ class JournaledJobStore(MemoryJobStore):
         await asyncio.shield(self._journal.raised(entry.sequence, ceiling).written)
         self._ceilings[entry.job.job_id] = ceiling
 
-    def _remove(self, entry: Entry) -> None:
-        super()._remove(entry)
-        self._journal.removed([entry.sequence])
+    def _remove_oldest(self, oldest: Sequence[Entry]) -> None:
+        super()._remove_oldest(oldest)
+        if oldest:
+            self._journal.removed([entry.sequence for entry in oldest])
 
     # At the start.
 
@@ -188,7 +190,7 @@ class JournaledJobStore(MemoryJobStore):
         seconds = min((job.expires_at - now).total_seconds(), self._ttl_seconds)
         entry = Entry(one.sequence, job, one.key, self._clock.monotonic() + seconds, one.size)
         state.entries[job.job_id] = state.by_sequence[one.sequence] = entry
-        state.finished[job.job_id] = None
+        state.finished.append(entry)
         state.kept_bytes += one.size
         if one.key is not None:
             self._keep_key(one.key, entry)

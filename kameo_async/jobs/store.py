@@ -1,8 +1,10 @@
 """Where jobs are kept: the protocol, and the dict behind an `asyncio.Lock` that implements it in process."""
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
 from typing import Protocol
 
 from msgspec import Struct
@@ -108,7 +110,7 @@ class _State:
     keys: dict[str, str] = field(default_factory=dict)  # idempotency key -> job id
     order: dict[tuple[JobStatus, str], SortedList[int]] = field(default_factory=dict)  # sequences
     by_sequence: dict[int, Entry] = field(default_factory=dict)
-    finished: dict[str, None] = field(default_factory=dict)  # ids, the first to expire first
+    finished: deque[Entry] = field(default_factory=deque)  # the first to expire first
     kept_bytes: int = 0
     sequence: int = 0
     unfinished: int = 0
@@ -178,15 +180,10 @@ class MemoryJobStore:
     async def expire(self, limit: int) -> int:
         now = self._clock.monotonic()
         async with self._lock:
-            due: list[str] = []
-            for job_id in self._state.finished:
-                if len(due) == limit or self._state.entries[job_id].deadline > now:
-                    break
-                due.append(job_id)
-            for job_id in due:
-                self._remove(self._state.entries[job_id])
-        for job_id in due:
-            self.hub.publish(Expired(job_id))
+            due = list(takewhile(lambda entry: entry.deadline <= now, islice(self._state.finished, limit)))
+            self._remove_oldest(due)
+        for entry in due:
+            self.hub.publish(Expired(entry.job.job_id))
         return len(due)
 
     async def subscribe(self, job_id: str | None = None, since: int = 0) -> Subscription:
@@ -212,8 +209,8 @@ class MemoryJobStore:
     def _make_room(self) -> None:
         state = self._state
         while state.kept_bytes > self._max_kept_bytes and len(state.finished) > 1:
-            oldest = state.entries[next(iter(state.finished))]
-            self._remove(oldest)
+            oldest = state.finished[0]
+            self._remove_oldest([oldest])
             self.hub.publish(Expired(oldest.job.job_id, early=True))
 
     # The synchronous steps; each is called under the lock.
@@ -256,7 +253,7 @@ class MemoryJobStore:
             self._order_of(after).add(entry.sequence)
         if after.is_terminal and not before.is_terminal:
             self._state.unfinished -= 1
-            self._state.finished[after.job_id] = None
+            self._state.finished.append(entry)
             entry.deadline = self._clock.monotonic() + self._ttl_seconds
 
     def _order_of(self, job: Job) -> "SortedList[int]":
@@ -266,12 +263,15 @@ class MemoryJobStore:
             order = self._state.order[which] = SortedList()
         return order
 
-    def _remove(self, entry: Entry) -> None:
+    def _remove_oldest(self, oldest: Sequence[Entry]) -> None:
+        """Takes the first of `finished` away."""
         state = self._state
-        self._forget(entry)
-        del state.by_sequence[entry.sequence], state.finished[entry.job.job_id]
-        state.kept_bytes -= entry.size
-        self._order_of(entry.job).remove(entry.sequence)
+        for entry in oldest:
+            state.finished.popleft()
+            self._forget(entry)
+            del state.by_sequence[entry.sequence]
+            state.kept_bytes -= entry.size
+            self._order_of(entry.job).remove(entry.sequence)
 
     def _forget(self, entry: Entry) -> None:
         del self._state.entries[entry.job.job_id]

@@ -292,6 +292,23 @@ async def test_a_full_disk_refuses_submits_and_nothing_else(machine: Machine) ->
         assert [line["event"] for line in later].count("journal.recovered") == 1
 
 
+async def test_a_waiting_job_cancelled_on_a_full_disk_is_no_loss(machine: Machine) -> None:
+    """The cancel is refused for now; the job does not start when its turn comes, and ends cancelled later."""
+    async with machine.life(max_running=1) as service:
+        running = await started(service, machine.puppet, "a")
+        waiting = await service.submit("puppet", {"name": "b"})
+        with capture_logs() as logs, full_disk(machine.path):
+            with pytest.raises(UnavailableError):
+                await in_time(service.cancel(waiting.job_id))
+            machine.puppet["a"].finish()
+            await idle()
+        await machine.recovered(service)
+        assert (await ended(service, waiting)).status == "cancelled"
+        assert (await ended(service, running)).status == "success"
+    assert "critical" not in [line["log_level"] for line in logs]
+    assert machine.puppet.order == ["a"]
+
+
 async def test_a_full_disk_with_nothing_to_write_is_seen_to_recover(machine: Machine) -> None:
     """The journal tries by itself, so that a service that gets no requests becomes ready again."""
     async with machine.life() as service:

@@ -97,13 +97,22 @@ class LocalEngine:
         if job.status is JobStatus.RUNNING and (run := self._runs.get(job_id)):
             await asyncio.shield(self._stop(run, Cancellation(), self._limits.stop_seconds))
             job = run.job
-        elif self._waiting.pop(job_id, None) is not None:
+        elif self._waiting.pop(job_id, None) is not None or self._is_taken_back(job):
             log_end(job)
         if not job.is_terminal:
             raise UnavailableError("The job is stopped, but that cannot be kept yet; try again later")
         if job.status is not JobStatus.CANCELLED:
             raise JobFinishedError(f"The job has already ended: {job.status}")
         return job
+
+    def _is_taken_back(self, job: Job) -> bool:
+        """Whether the job ended while its task had not begun; it may have expired before it would."""
+        run = self._runs.get(job.job_id)
+        if run is None or not job.is_terminal or run.job.status is not JobStatus.PENDING:
+            return False
+        run.task.cancel()
+        self._release(run)
+        return True
 
     async def close(self, grace_seconds: float) -> Sequence[str]:
         self._is_closed = True
@@ -143,8 +152,13 @@ class LocalEngine:
     async def _run(self, run: Run) -> None:
         """The task of one job: start, run, settle."""
         now = self._clock.now()
-        run.job = await self._store.apply(run.job.job_id, lambda job: models.start(job, now))
-        if run.job.status is not JobStatus.RUNNING:
+        try:
+            run.job = await self._store.apply(run.job.job_id, lambda job: models.start(job, now))
+        except UnavailableError:  # cancelled while it waited, which the store keeps when it can
+            _log_of(run.job).warning("job.end_delayed")
+            return
+        if run.job.status is not JobStatus.RUNNING:  # cancelled before this first step
+            log_end(run.job)
             return
         _bind_log(run.job)
         log.info("job.started", kind=run.job.kind)

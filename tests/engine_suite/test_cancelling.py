@@ -30,6 +30,19 @@ async def test_a_cancel_of_a_waiting_job_is_at_once(start: Start, puppet: Puppet
     assert puppet.order == ["a", "c"]
 
 
+async def test_jobs_cancelled_before_their_first_step_are_no_loss(start: Start, puppet: Puppet) -> None:
+    """Even where the first has expired by then; each end is told once, and their slots are free."""
+    service = await start(puppet, max_running=2, max_kept_bytes=0)
+    with capture_logs() as logs:
+        for name in ("a", "b"):
+            job = await service.submit("puppet", {"name": name})
+            await in_time(service.cancel(job.job_id))
+        await started(service, puppet, "c")
+        await started(service, puppet, "d")
+    assert [line for line in logs if line["log_level"] in ("error", "critical")] == []
+    assert [line["status"] for line in logs if line["event"] == "job.finished"] == ["cancelled"] * 2
+
+
 async def test_a_cancel_answers_once_the_task_has_stopped(start: Start, puppet: Puppet) -> None:
     """The kind has seen the cancel by then, and may not turn the end into another."""
     service = await start(puppet, max_running=1)

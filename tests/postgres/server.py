@@ -62,7 +62,7 @@ class Server:
         url = self._free.pop() if self._free else self.database()
         _prepare(url)
         yield url
-        self.execute("TRUNCATE job, worker, throttle, login RESTART IDENTITY; UPDATE kept SET bytes = 0", url)
+        self.execute("TRUNCATE job, kept, worker, throttle, login RESTART IDENTITY", url)
         self._free.append(url)
 
     def database(self, template: str = "template0") -> str:

@@ -19,7 +19,7 @@ _EXPIRED = (
     " SELECT job_id, kind, status FROM removed ORDER BY expires_at, sequence"
 )
 _EARLY = f"SELECT set_config('{SCHEMA}.early', 'on', true)"  # so they are told, for this transaction
-_KEPT = "SELECT sum(bytes) FROM kept"
+_KEPT = "SELECT coalesce(sum(bytes), 0) FROM kept"
 # The newest stays, however large it is.
 _OLDEST = (
     "SELECT sequence, size FROM job WHERE finished_at IS NOT NULL AND sequence <> (SELECT sequence FROM job"

@@ -10,7 +10,7 @@ from typing import Self
 
 from kameo_async.clock import Clock, SystemClock
 from kameo_async.engines.postgres.clock import DatabaseClock
-from kameo_async.engines.postgres.connections import Connections
+from kameo_async.engines.postgres.connections import OPERATION_SECONDS, Connections
 from kameo_async.engines.postgres.engine import PostgresEngine
 from kameo_async.engines.postgres.errors import DatabaseError
 from kameo_async.engines.postgres.schema import MIGRATIONS, prepare
@@ -28,7 +28,8 @@ LEASE_SECONDS = 12.0
 class Cluster:
     """What one process needs to take part; an async context manager, whose start updates the schema.
 
-    `runs_jobs`: whether this process is a worker. Entering raises DatabaseError.
+    `runs_jobs`: whether this process is a worker. `answer_seconds`: how long the database may take to answer.
+    Entering raises DatabaseError.
     """
 
     def __init__(
@@ -39,10 +40,11 @@ class Cluster:
         runs_jobs: bool,
         clock: Clock | None = None,
         lease_seconds: float = LEASE_SECONDS,
+        answer_seconds: float = OPERATION_SECONDS,
         now: Callable[[], datetime] | None = None,
     ) -> None:
         self.clock = DatabaseClock(clock or SystemClock())
-        self.connections = Connections(url, now=now)
+        self.connections = Connections(url, now=now, seconds=answer_seconds)
         self._mode = mode
         self._runs_jobs = runs_jobs
         self._lease_seconds = lease_seconds

@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import LiteralString
 
 import structlog
@@ -13,7 +14,7 @@ from kameo_async.jobs.models import TERMINAL_STATUSES, JobStatus
 log = structlog.get_logger()
 
 FINISHED_SECONDS = 10.0  # between two counts of finished jobs, or a hundred times as long as one takes
-_PATIENCE = 3  # counts that changes of our own made useless, before one is taken all the same
+_PATIENCE = 10  # counts that writes of our own made useless, before one is taken all the same
 
 _NOW: LiteralString = "coalesce(%(now)s::timestamptz, now())"
 _UNFINISHED = (
@@ -34,20 +35,30 @@ Tally = Counter[tuple[str, JobStatus]]
 
 
 class Census:
-    """Keeps `tally`, `workers` and `warnings` true. Mutable: these, and when the next count is due."""
+    """Keeps `tally`, `workers` and `warnings` true.
+
+    Mutable: these, when the next count is due, `_writing` (writes under way), `_written` (those that were).
+    """
 
     def __init__(self, connections: Connections, tally: Tally) -> None:
         self.workers: Mapping[str, int] = {}
         self.warnings: tuple[str, ...] = ()
         self._connections = connections
         self._tally = tally
-        self._disturbed = 0
-        self._useless = 0
+        self._writing = 0
+        self._written = 0
+        self._useless: Counter[bool] = Counter()
         self._finished_at = 0.0
 
-    def disturb(self) -> None:
-        """The tally was changed by what this process did itself."""
-        self._disturbed += 1
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """Around a write of this process, from before its commit until the tally has it."""
+        self._writing += 1
+        try:
+            yield
+        finally:
+            self._writing -= 1
+            self._written += 1
 
     async def take(self, connection: Connection, *, tells: bool = True) -> None:
         """Counts what is due; `tells` says whether the log hears of work that nobody takes."""
@@ -66,13 +77,14 @@ class Census:
         self._warn(tuple(_warning(*row) for row in not_taken))
 
     async def _count(self, connection: Connection, statement: LiteralString, *, is_finished: bool) -> bool:
-        """Gives whether the count could be used: what this process changed meanwhile may be in it or not."""
-        disturbed = self._disturbed
+        """Gives whether the count could be used: what this process wrote meanwhile may be in it or not."""
+        written = self._written
         rows = await (await connection.execute(statement)).fetchall()
-        if disturbed != self._disturbed and self._useless < _PATIENCE:
-            self._useless += 1
+        is_doubtful = self._writing > 0 or self._written != written
+        if is_doubtful and self._useless[is_finished] < _PATIENCE:
+            self._useless[is_finished] += 1
             return False
-        self._useless = 0
+        self._useless[is_finished] = 0
         for which in [which for which in self._tally if (which[1] in TERMINAL_STATUSES) == is_finished]:
             del self._tally[which]
         self._tally.update({(kind, JobStatus(status)): count for kind, status, count in rows})

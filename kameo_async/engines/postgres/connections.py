@@ -14,6 +14,7 @@ import psycopg
 import structlog
 
 from kameo_async.engines.postgres.errors import reason
+from kameo_async.engines.postgres.patience import answering
 from kameo_async.jobs.errors import UnavailableError
 
 log = structlog.get_logger()
@@ -41,20 +42,27 @@ _NOT_REACHED = "The database cannot be reached; try again later"
 
 
 class Connections:
-    """At most `size` at once. `now` replaces the database's clock, for tests.
+    """At most `size` at once, for at most `seconds` each. `now` replaces the database's clock, for tests.
 
     Mutable state, changed in synchronous steps only: `_idle` (to be used again), `in_use` (how many are),
     `pids` (of the server's processes behind them), `is_reachable`, `reached_at` (on the loop's clock: since
     when it has answered without a gap; 0: since the start).
     """
 
-    def __init__(self, url: str, size: int = 8, now: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        size: int = 8,
+        now: Callable[[], datetime] | None = None,
+        seconds: float = OPERATION_SECONDS,
+    ) -> None:
         self.url = url
         self.in_use = 0
         self.pids: set[int] = set()
         self.is_reachable = True
         self.reached_at = 0.0
         self._now = now
+        self._seconds = seconds
         self._slots = asyncio.Semaphore(size)
         self._idle: list[Connection] = []
 
@@ -63,20 +71,21 @@ class Connections:
         return self._now() if self._now is not None else None
 
     @asynccontextmanager
-    async def use(self, seconds: float = OPERATION_SECONDS) -> AsyncIterator[Connection]:
-        """A connection for a few statements. Raises UnavailableError when the database is away."""
+    async def use(self, seconds: float | None = None) -> AsyncIterator[Connection]:
+        """A connection for a few statements, in so many seconds. Raises UnavailableError."""
         self.in_use += 1
-        connection: Connection | None = None
+        loop = asyncio.get_running_loop()
+        until = loop.time() + (seconds or self._seconds)
         try:
-            await asyncio.sleep(
-                0
-            )  # the time limit is the task's own, and `begun` makes one at the first wait
-            async with asyncio.timeout(seconds), self._slots:
-                try:
-                    connection = self._kept() or await self._new()
-                    yield connection
-                finally:
-                    await self._give_back(connection)
+            await asyncio.sleep(0)  # `begun` gives what follows a task, of which the time limit is
+            async with asyncio.timeout_at(until):
+                await self._slots.acquire()
+            try:
+                async with self._lent(until) as connection:
+                    with answering(connection, until - loop.time()):
+                        yield connection
+            finally:
+                self._slots.release()
         except _AWAY as error:
             self._failed(error)
             raise UnavailableError(_NOT_REACHED) from error
@@ -84,6 +93,17 @@ class Connections:
             self._reached()
         finally:
             self.in_use -= 1
+
+    @asynccontextmanager
+    async def _lent(self, until: float) -> AsyncIterator[Connection]:
+        connection = self._kept()
+        if connection is None:
+            async with asyncio.timeout_at(until):
+                connection = await self._new()
+        try:
+            yield connection
+        finally:
+            await self._give_back(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -102,7 +122,8 @@ class Connections:
             keepalives_idle=10,
         )
         try:
-            await connection.execute(_SETTINGS)
+            with answering(connection, CONNECT_SECONDS):
+                await connection.execute(_SETTINGS)
         except BaseException:
             await connection.close()
             raise
@@ -119,9 +140,13 @@ class Connections:
             connection = self._idle.pop()
             if not connection.closed and not _has_news(connection):
                 return connection
-            self.pids.discard(connection.info.backend_pid if not connection.closed else 0)
-            connection.pgconn.finish()
+            self._drop(connection)
         return None
+
+    def _drop(self, connection: Connection) -> None:
+        """Without a word to the server, which may not listen."""
+        self.pids.discard(connection.info.backend_pid if not connection.closed else 0)
+        connection.pgconn.finish()
 
     async def _new(self) -> Connection:
         connection = await self.connect()
@@ -134,9 +159,7 @@ class Connections:
         with suppress(psycopg.Error):
             await connection.close()
 
-    async def _give_back(self, connection: Connection | None) -> None:
-        if connection is None:
-            return
+    async def _give_back(self, connection: Connection) -> None:
         is_fit = not connection.closed and connection.info.transaction_status == _AT_REST
         if is_fit:
             self._idle.append(connection)
@@ -144,6 +167,8 @@ class Connections:
             await self._discard(connection)
 
     def _failed(self, error: BaseException) -> None:
+        while self._idle:
+            self._drop(self._idle.pop())
         if self.is_reachable:
             self.is_reachable = False
             log.error("database.lost", reason=reason(error))

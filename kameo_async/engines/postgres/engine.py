@@ -40,6 +40,7 @@ _CLAIM = (
 )
 _BEAT = (
     f"UPDATE job SET lease_until = {_UNTIL} WHERE worker_id = %(worker_id)s AND status = 'running'"
+    " AND job_id = ANY(%(held)s)"  # not what was claimed by a commit whose answer was lost: nobody runs it
     " RETURNING job_id, attempt, cancel_requested"
 )
 _ALIVE = (
@@ -93,7 +94,16 @@ class PostgresEngine(LocalEngine):
 
     async def cancel(self, job_id: str) -> Job:
         now, ttl = self._clock.now(), self._limits.ttl_seconds
-        job = await self._jobs.apply(job_id, lambda job: models.request_cancel(job, now, ttl))
+        has_waited = False
+
+        def request(job: Job) -> Job:
+            nonlocal has_waited
+            has_waited = job.status is JobStatus.PENDING
+            return models.request_cancel(job, now, ttl)
+
+        job = await self._jobs.apply(job_id, request)
+        if has_waited:
+            log_end(job)
         if job.status is JobStatus.RUNNING and (run := self._runs.get(job_id)):
             await asyncio.shield(self._stop(run, Cancellation(), self._limits.stop_seconds))
             job = run.job
@@ -146,7 +156,7 @@ class PostgresEngine(LocalEngine):
 
     async def _beat(self) -> None:
         held = dict(self._owned.held)
-        values = self._values(kinds=list(self._kinds), slots=self._slots)
+        values = self._values(kinds=list(self._kinds), slots=self._slots, held=list(held))
         async with self._jobs.connections.use() as connection:
             await connection.execute(_ALIVE, values)
             await connection.execute(_FORGET_DEAD, values)
@@ -180,7 +190,17 @@ class PostgresEngine(LocalEngine):
         return 0 if self._is_closed else self._slots - len(self._runs)
 
     async def _claim_some(self, free: int) -> int:
-        values = self._values(kinds=list(self._kinds), held=list(self._runs), limit=free)
+        with self._jobs.watch.write():
+            claimed = [self._jobs.claimed(job) for job in await self._claimed(free)]
+        for job in claimed:
+            self._owned.hold(job)
+        for job in claimed:
+            await super().enqueue(job)
+        return len(claimed)
+
+    async def _claimed(self, limit: int) -> list[Job]:
+        """Jobs that are this worker's now."""
+        values = self._values(kinds=list(self._kinds), held=list(self._runs), limit=limit)
         now = self._clock.now()
         claimed: list[Job] = []
         async with self._jobs.connections.transaction() as connection:
@@ -190,10 +210,7 @@ class PostgresEngine(LocalEngine):
                 mine = {"worker_id": self.worker_id, "lease_until": lease_until}
                 await connection.execute(UPDATE, changed(row, job, **mine))
                 claimed.append(job)
-        for job in claimed:
-            self._owned.hold(self._jobs.claimed(job))
-            await super().enqueue(job)
-        return len(claimed)
+        return claimed
 
     def _values(self, **more: object) -> dict[str, object]:
         return {
@@ -232,7 +249,7 @@ class PostgresEngine(LocalEngine):
             try:
                 return await super()._report(job_id, progress)
             except (LostError, JobNotFoundError):
-                return None
+                return self._lose(job_id)
             except UnavailableError:
                 await asyncio.sleep(RETRY_SECONDS)
 

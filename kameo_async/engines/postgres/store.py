@@ -108,21 +108,25 @@ class PostgresJobStore:
     async def add(self, job: Job, key: str | None = None) -> tuple[Job, bool]:
         if key is not None and (kept := await self._keyed(job, key)):
             return kept, False
+        with self.watch.write():
+            if await self._insert(job, key):
+                self._changed(None, job)
+                return job, True
+        if key is not None and (kept := await self._keyed(job, key)):
+            return kept, False
+        raise OverloadedError("Too many jobs are waiting; try again later")
+
+    async def _insert(self, job: Job, key: str | None) -> bool:
+        """False where the key is taken, or too many wait."""
         values = written(
             job, mode=self.mode, key=key, max_waiting=self._max_pending, now=self.connections.now()
         )
         async with self.connections.use() as connection:
-            is_new = await _is_added(connection, {**values, "margin": _MARGIN})
-        if not is_new:
-            async with self.connections.transaction() as connection:
-                await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SUBMIT_LOCK,))
-                is_new = await _is_added(connection, {**values, "margin": 0})
-        if is_new:
-            self._changed(None, job)
-            return job, True
-        if key is not None and (kept := await self._keyed(job, key)):
-            return kept, False
-        raise OverloadedError("Too many jobs are waiting; try again later")
+            if await _is_added(connection, {**values, "margin": _MARGIN}):
+                return True
+        async with self.connections.transaction() as connection:
+            await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SUBMIT_LOCK,))
+            return await _is_added(connection, {**values, "margin": 0})
 
     async def get(self, job_id: str) -> Job:
         for _ in range(_TRIES):
@@ -141,26 +145,28 @@ class PostgresJobStore:
 
     async def change(self, job_id: str, transition: Transition, fence: Fence | None = None) -> Job:
         """`apply`; `fence` may raise LostError at the sight of the row, which is then left alone."""
-        async with self.connections.transaction() as connection:
-            row = await _locked(connection, job_id)
-            if fence is not None:
-                fence(row)
-            before, after = row.job, transition(row.job)
-            if after is not before:
-                await connection.execute(UPDATE, changed(row, after))
-        if after.is_terminal and not before.is_terminal:
-            with suppress(UnavailableError):  # the next end makes room for both
-                await self._make_room()
-        return self._changed(before, after)
+        with self.watch.write():
+            async with self.connections.transaction() as connection:
+                row = await _locked(connection, job_id)
+                if fence is not None:
+                    fence(row)
+                before, after = row.job, transition(row.job)
+                if after is not before:
+                    await connection.execute(UPDATE, changed(row, after))
+            if after.is_terminal and not before.is_terminal:
+                with suppress(UnavailableError):  # the next end makes room for both
+                    await self._make_room()
+            return self._changed(before, after)
 
     async def expire(self, limit: int) -> int:
         """Of all processes one at a time does it; the others find nothing to do."""
         try:
-            async with self.connections.transaction() as connection:
-                removed = await removal.expired(connection, limit, self.connections.now())
+            with self.watch.write():
+                async with self.connections.transaction() as connection:
+                    removed = await removal.expired(connection, limit, self.connections.now())
+                self._removed(removed, early=False)
         except UnavailableError:
             return 0
-        self._removed(removed, early=False)
         return len(removed)
 
     async def subscribe(self, job_id: str | None = None, since: int = 0) -> Subscription:
@@ -212,7 +218,6 @@ class PostgresJobStore:
         if before is not None:
             self.tally[before.kind, before.status] -= 1
         self.tally[after.kind, after.status] += 1
-        self.watch.disturb()
         after = self._recent.one(after)
         self.show(after)
         return after
@@ -248,7 +253,6 @@ class PostgresJobStore:
     def _removed(self, removed: list[removal.Removed], *, early: bool) -> None:
         for job_id, kind, status in removed:
             self.tally[kind, JobStatus(status)] -= 1
-            self.watch.disturb()
             self.forget(job_id, early)
 
 

@@ -5,7 +5,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import AbstractContextManager, aclosing, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import structlog
 from kameo_async.engines.postgres.census import Census
 from kameo_async.engines.postgres.connections import SCHEMA, Connection
 from kameo_async.engines.postgres.lost import requeue_lost
+from kameo_async.engines.postgres.patience import answering
 from kameo_async.engines.postgres.rows import HEAD, is_light, read
 from kameo_async.jobs.errors import UnavailableError
 
@@ -68,9 +69,9 @@ class Watch:
     def warnings(self) -> tuple[str, ...]:
         return self._census.warnings
 
-    def disturb(self) -> None:
-        """The tally was changed: what is being counted is out of date."""
-        self._census.disturb()
+    def write(self) -> AbstractContextManager[None]:
+        """Around a write that changes how many jobs there are, until the tally has it."""
+        return self._census.write()
 
     async def __aenter__(self) -> None:
         await self._look_around()
@@ -103,7 +104,7 @@ class Watch:
                 async for notice in notices:
                     if notice.pid not in self._store.connections.pids:  # what we do ourselves is no news
                         self._hear(*notice.payload.split())
-            async with asyncio.timeout(_PROOF_SECONDS):
+            with answering(connection, _PROOF_SECONDS):
                 await connection.execute("SELECT 1")
 
     def _hear(self, word: str, job_id: str, revision: str = "0") -> None:

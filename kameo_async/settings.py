@@ -30,6 +30,7 @@ from kameo_async import __version__
 Mode = Literal["live", "sandbox", "test"]
 
 _SECRET_FILE_MAX_BYTES = 4096
+_TEN_YEARS_SECONDS = 315_360_000
 
 
 class SettingsError(Exception):
@@ -100,20 +101,19 @@ def _origin(value: str) -> str:
 
 
 def _host(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9.-]+|\[?[0-9A-Fa-f:.]+\]?", value) or value in ("0.0.0.0", "::", "[::]"):  # noqa: S104
+    try:
+        is_host = not ip_address(value.strip("[]")).is_unspecified
+    except ValueError:
+        is_host = re.fullmatch(r"[A-Za-z0-9.-]+", value) is not None
+    if not is_host:
         raise ValueError(f"{value!r} is not a host name (no scheme, no port, no *)")
     return value.strip("[]").lower()
 
 
 def _http_url(value: str) -> str:
     url = urlsplit(value)
-    if (
-        url.scheme not in ("http", "https")
-        or not url.hostname
-        or url.query
-        or url.fragment
-        or "@" in url.netloc
-    ):
+    is_plain = not (url.query or url.fragment or "@" in url.netloc)
+    if url.scheme not in ("http", "https") or not url.hostname or not is_plain:
         raise ValueError("must be an http or https address without user, query or fragment")
     return value.rstrip("/")
 
@@ -127,6 +127,7 @@ def _header_text(value: str) -> str:
 Origin = Annotated[str, AfterValidator(_origin)]
 Host = Annotated[str, AfterValidator(_host)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Seconds = Annotated[float, Field(le=_TEN_YEARS_SECONDS)]  # beyond, dates overflow
 Words = BeforeValidator(_words)
 
 
@@ -195,9 +196,9 @@ class ServiceSettings(_Settings):
     allowed_hosts: Annotated[tuple[Host, ...], NoDecode, Words] = Field(
         (), description="names under which the service is reached, beside loopback, with commas"
     )
-    job_ttl_seconds: float = Field(3600, gt=0, description="how long a finished job is kept")
-    reap_interval_seconds: float = Field(30, gt=0, description="how often finished jobs are looked through")
-    job_timeout_seconds: float = Field(1200, gt=0, description="how long a job may run")
+    job_ttl_seconds: Seconds = Field(3600, gt=0, description="how long a finished job is kept")
+    reap_interval_seconds: Seconds = Field(30, gt=0, description="how often finished jobs are looked through")
+    job_timeout_seconds: Seconds = Field(1200, gt=0, description="how long a job may run")
     max_running_jobs: int = Field(8, ge=1, description="jobs that run at once")
     max_pending_jobs: int = Field(1000, ge=0, description="jobs that wait for a free slot")
     max_kept_bytes: int = Field(
@@ -214,7 +215,7 @@ class ServiceSettings(_Settings):
         description="`postgresql://…`: all `serve` and `worker` processes with this address are one service; "
         "unset: jobs run in this process",
     )
-    shutdown_grace_seconds: float = Field(10, ge=0, description="what running jobs get at a shutdown")
+    shutdown_grace_seconds: Seconds = Field(10, ge=0, description="what running jobs get at a shutdown")
     log_format: Literal["console", "json"] | None = Field(
         None, description="`console` or `json`; unset: `console` on a terminal, else `json`"
     )

@@ -1,0 +1,111 @@
+"""Settings: one that is wrong, or that would open a hole, is refused by one line that names it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kameo_async.settings import KameoSettings, ServiceSettings, SettingsError, load
+from tests.test_cli import run
+
+ELEVEN_YEARS = "347000000"
+MANY_DIGITS = "9" * 5000
+TIMES = ("JOB_TTL_SECONDS", "REAP_INTERVAL_SECONDS", "JOB_TIMEOUT_SECONDS", "SHUTDOWN_GRACE_SECONDS")
+FREE = {"KAMEO_EMAIL", "KAMEO_PASSWORD", "KAMEO_TOTP_SECRET", "KAMEO_ASYNC_STATE_FILE", "KAMEO_ASYNC_HOST"}
+WRONG = [
+    *[("KAMEO_BASE_URL", url) for url in ("www.kameo.se", "ftp://kameo.se", "http://me:marker@kameo.se")],
+    ("KAMEO_API_URL", "https://api.kameo.se/v1?a=b"),
+    ("KAMEO_USER_AGENT", "a\nb"),
+    *[("KAMEO_CONNECT_TIMEOUT", seconds) for seconds in ("0", "inf", "301")],
+    *[("KAMEO_READ_TIMEOUT", seconds) for seconds in ("-1", "nan", "5s")],
+    ("KAMEO_MAX_REDIRECTS", "21"),
+    ("KAMEO_REQUESTS_PER_MINUTE", "0"),
+    ("KAMEO_MAX_CONCURRENCY", "65"),
+    ("TEST_MODE", "perhaps"),
+    ("ENVIRONMENT", "staging"),
+    *[("KAMEO_ASYNC_PORT", port) for port in ("65536", "http", MANY_DIGITS)],
+    *[("KAMEO_ASYNC_TOKEN", token) for token in ("short", "marker with a space", "marker-å-marker")],
+    *[("KAMEO_ASYNC_CORS_ORIGINS", origin) for origin in ("*", "https://a.example/", "a.example", "null")],
+    *[
+        ("KAMEO_ASYNC_ALLOWED_HOSTS", host)
+        for host in ("0.0.0.0", "*", "::", "[0::0]", "http://a.example", "a:80")
+    ],
+    ("KAMEO_ASYNC_MAX_RUNNING_JOBS", "0"),
+    ("KAMEO_ASYNC_MAX_PENDING_JOBS", "-1"),
+    ("KAMEO_ASYNC_MAX_KEPT_BYTES", "1.5"),
+    ("KAMEO_ASYNC_MAX_WEBSOCKETS", "many"),
+    *[("KAMEO_ASYNC_DATABASE_URL", url) for url in ("mysql://a:marker@b/c", "postgresql://a:marker@b:c/d")],
+    ("KAMEO_ASYNC_LOG_FORMAT", "xml"),
+    ("KAMEO_ASYNC_LOG_LEVEL", "loud"),
+    *[(f"KAMEO_ASYNC_{name}", wrong) for name in TIMES for wrong in (ELEVEN_YEARS, "1e999", "nan", "-1")],
+]
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An environment and a folder without settings."""
+    for name in names():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def names() -> dict[str, type[KameoSettings | ServiceSettings]]:
+    """Each setting by its name in the environment."""
+    found: dict[str, type[KameoSettings | ServiceSettings]] = {}
+    for model in (KameoSettings, ServiceSettings):
+        for name, field in model.model_fields.items():
+            found[str(field.validation_alias or f"{model.model_config['env_prefix']}{name}".upper())] = model
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [pytest.param(*each, id=f"{each[0]}={each[1][:30]}") for each in WRONG]
+)
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Row 12, and times beyond ten years: one line, which holds nothing that could be secret."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as refused:
+        load(names()[name])
+    assert re.fullmatch(rf"{name}: [^\n]{{1,200}}", str(refused.value))
+    assert "marker" not in str(refused.value)
+
+
+def test_every_setting_can_be_wrong() -> None:
+    """None is missing above but those that may be any text, and the host, which is wrong without a token."""
+    assert {name for name, _ in WRONG} | FREE == names().keys()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "somewhere.example", "192.0.2.1"])
+def test_no_start_beyond_loopback_without_a_token(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """Row 9: the token is named, because the host lets other machines in."""
+    monkeypatch.setenv("KAMEO_ASYNC_HOST", host)
+    with pytest.raises(SettingsError, match=f"^KAMEO_ASYNC_TOKEN: must be set, .*{re.escape(host)}"):
+        load(ServiceSettings)
+
+
+def test_ten_years_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A time that somebody may mean."""
+    monkeypatch.setenv("KAMEO_ASYNC_JOB_TTL_SECONDS", "315360000")
+    assert load(ServiceSettings).job_ttl_seconds == 315_360_000
+
+
+def test_settings_show_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither as text nor as a representation."""
+    for name in ("KAMEO_PASSWORD", "KAMEO_TOTP_SECRET", "KAMEO_ASYNC_TOKEN"):
+        monkeypatch.setenv(name, "marker-of-this-test")
+    monkeypatch.setenv("KAMEO_ASYNC_DATABASE_URL", "postgresql://me:marker@here/db")
+    for model in (KameoSettings, ServiceSettings):
+        settings = load(model)
+        for text in (repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()):
+            assert "marker" not in text
+
+
+@pytest.mark.parametrize(
+    ("extra", "told"),
+    [({"KAMEO_ASYNC_HOST": "0.0.0.0"}, "KAMEO_ASYNC_TOKEN"), ({"AIOHTTP_NO_EXTENSIONS": "1"}, "aiohttp")],
+)
+def test_what_would_open_a_hole_stops_the_start(tmp_path: Path, extra: dict[str, str], told: str) -> None:
+    """One line and exit code 1; also where aiohttp has only its lenient parser."""
+    done = run(tmp_path, "serve", "--port", "0", TEST_MODE="1", **extra)
+    assert done.returncode == 1
+    assert re.fullmatch(rf"kameo-async: {told}: [^\n]+\n", done.stderr.decode())

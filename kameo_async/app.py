@@ -16,6 +16,7 @@ from kameo_async.jobs.service import JobLimits, JobService
 from kameo_async.kameo.archive import Archive
 from kameo_async.kameo.config import KameoConfig
 from kameo_async.kameo.errors import ConfigurationError
+from kameo_async.kameo.shared import Shared
 from kameo_async.kameo.transport import Observer
 from kameo_async.kinds import installed_kinds
 from kameo_async.kinds.loan_fetch import LoanFetchJobService
@@ -67,9 +68,9 @@ def create_app(
     if cluster is not None:
         state = None
     metrics = Metrics()
-    archive = Archive(archive_file(state, mode), clock)
+    shared = shared_of(cluster, state, mode, clock)
     if kinds is None:
-        kinds = all_kinds(mode, read_config, clock, metrics, archive)
+        kinds = all_kinds(mode, read_config, clock, metrics, shared)
     access_config = _access_config(settings)
     app = web.Application(middlewares=[door], client_max_size=MAX_BODY_BYTES)
     app[ACCESS] = Access(access_config)
@@ -91,7 +92,7 @@ def create_app(
     for resource in (cluster, journal):
         if resource is not None:
             app.cleanup_ctx.append(partial(_entered, resource))
-    app.cleanup_ctx.append(partial(_entered, archive))
+    app.cleanup_ctx.append(partial(_entered, shared.archive))
     app.cleanup_ctx.append(_jobs)
     app.on_shutdown.append(_close_sockets)
     documents.prepare(app, needs_token=settings.token is not None)
@@ -113,15 +114,21 @@ def cluster_of(settings: ServiceSettings, mode: Mode, clock: Clock, *, runs_jobs
     return Cluster(settings.database_url.get_secret_value(), mode, runs_jobs=runs_jobs, clock=clock)
 
 
+def shared_of(cluster: "Cluster | None", state: Path | None, mode: Mode, clock: Clock) -> Shared:
+    """What fetches share: with a database all that others do too, else the files beside `state`."""
+    archive = Archive(archive_file(state, mode), clock)
+    return Shared(archive) if cluster is None else cluster.shared(archive)
+
+
 def all_kinds(
-    mode: Mode, read_config: ReadConfig, clock: Clock, observer: Observer, archive: Archive
+    mode: Mode, read_config: ReadConfig, clock: Clock, observer: Observer, shared: Shared
 ) -> list[Kind]:
     """The built-in kinds, then those of installed packages. Raises InvalidKindError."""
     is_test = mode == "test"
     loan_fetch = LoanFetchJobService(
-        read_config, clock=clock, archive=archive, test_mode=is_test, observer=observer
+        read_config, clock=clock, shared=shared, test_mode=is_test, observer=observer
     )
-    return [loan_fetch, LoanHistoryJobService(archive), *installed_kinds()]
+    return [loan_fetch, LoanHistoryJobService(shared.archive), *installed_kinds()]
 
 
 def static_folder() -> Path:

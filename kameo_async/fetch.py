@@ -32,6 +32,7 @@ from kameo_async.jobs.models import Job, JobStatus
 from kameo_async.jobs.service import JobLimits, JobService
 from kameo_async.kameo.archive import Archive
 from kameo_async.kameo.archive.changes import Changes
+from kameo_async.kameo.shared import Shared
 from kameo_async.kinds.loan_fetch import LoanFetchJobService
 from kameo_async.places import archive_file, state_file
 from kameo_async.sandbox.options import SandboxOptions
@@ -89,7 +90,7 @@ async def _fetch(options: FetchOptions, settings: ServiceSettings) -> Job:
     async with _config(options) as read_config:
         clock, mode = SystemClock(), _mode(options, settings)
         archive = Archive(archive_file(state_file(settings, mode), mode), clock)
-        kind = LoanFetchJobService(read_config, clock=clock, archive=archive, test_mode=mode == "test")
+        kind = LoanFetchJobService(read_config, clock=clock, shared=Shared(archive), test_mode=mode == "test")
         limits = JobLimits(timeout_seconds=settings.job_timeout_seconds, grace_seconds=0)
         async with archive, JobService([kind], limits) as jobs:
             job = await jobs.submit(KIND, options.params)

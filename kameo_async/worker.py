@@ -4,10 +4,9 @@ from contextlib import AsyncExitStack
 
 import structlog
 
-from kameo_async.app import all_kinds, cluster_of, job_limits
+from kameo_async.app import all_kinds, cluster_of, job_limits, shared_of
 from kameo_async.clock import SystemClock
 from kameo_async.jobs.service import JobService
-from kameo_async.kameo.archive import Archive
 from kameo_async.kameo.transport import NoObserver
 from kameo_async.sandbox.options import SandboxOptions
 from kameo_async.serve import run_to_the_end, stop_on_signals, upstream
@@ -33,8 +32,9 @@ async def _work(settings: ServiceSettings, sandbox: SandboxOptions | None) -> bo
         if cluster is None:
             raise SettingsError(NO_DATABASE)
         await stack.enter_async_context(cluster)
-        archive = await stack.enter_async_context(Archive(None, clock))
-        kinds = all_kinds(mode, read_config, clock, NoObserver(), archive)
+        shared = shared_of(cluster, None, mode, clock)
+        await stack.enter_async_context(shared.archive)
+        kinds = all_kinds(mode, read_config, clock, NoObserver(), shared)
         jobs = JobService(kinds, job_limits(settings), cluster.clock, parts=cluster.parts)
         await stack.enter_async_context(jobs)
         stopped = stop_on_signals()

@@ -13,6 +13,7 @@ import pytest
 
 from kameo_async.jobs.document import JsonNumbers, decode, encode
 from kameo_async.kameo.archive import Archive
+from kameo_async.kameo.shared import Shared
 from kameo_async.kinds.loan_fetch import LoanFetchJobService, LoanFetchParams, LoanFetchResult
 from tests.scripted_upstream import (
     Recorder,
@@ -48,7 +49,7 @@ async def process(
     clock = SkippingClock(start)
     async with (
         Archive(path, clock) as archive,
-        LoanFetchJobService(kameo.config, clock=clock, archive=archive) as kind,
+        LoanFetchJobService(kameo.config, clock=clock, shared=Shared(archive)) as kind,
     ):
         yield Process(kind, clock)
 

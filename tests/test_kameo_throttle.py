@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kameo_async.kameo.errors import RateLimitedError
-from kameo_async.kameo.throttle import Feedback, MemoryThrottleState, Throttle
+from kameo_async.kameo.pace import Feedback
+from kameo_async.kameo.throttle import MemoryThrottleState, Throttle
 from kameo_async.kameo.transport import NoObserver
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -27,9 +27,10 @@ from kameo_async.kameo.errors import (
 )
 from kameo_async.kameo.login import Tell, is_login_page
 from kameo_async.kameo.models import ListingPage, read_page
+from kameo_async.kameo.pace import Feedback
 from kameo_async.kameo.rates import feedback_of
 from kameo_async.kameo.session import MemorySessionState, Session, SessionKeeper, SessionState
-from kameo_async.kameo.throttle import Feedback, MemoryThrottleState, Throttle, ThrottleState, slow_down
+from kameo_async.kameo.throttle import MemoryThrottleState, Throttle, ThrottleState, slow_down
 from kameo_async.kameo.transport import MAX_JSON_BYTES, Answer, NoObserver, Observer, Transport, check_status
 
 log = structlog.get_logger()
@@ -37,6 +38,8 @@ log = structlog.get_logger()
 MAX_PAGES = 10_000
 ATTEMPTS = 5
 ATTEMPTS_AT_MAINTENANCE = 3  # it takes longer than any retry, and people want to know
+
+RatesOf = Callable[[str], ThrottleState]  # of an account
 
 _ORIGINS = {"SE": "sweden", "NO": "norway", "DK": "denmark"}
 _BACKOFF = wait_random_exponential(multiplier=1, max=10, min=0.2)
@@ -69,7 +72,10 @@ class Query:
 
 
 class Upstream:
-    """What all jobs of a process share: connections, the login and the throttle."""
+    """What all jobs of a process share: connections, logins and a throttle for each account.
+
+    Mutable: `_throttles`, by account.
+    """
 
     def __init__(
         self,
@@ -78,17 +84,24 @@ class Upstream:
         *,
         observer: Observer | None = None,
         logins: SessionState | None = None,
-        rates: ThrottleState | None = None,
+        rates_of: RatesOf | None = None,
     ) -> None:
         self.session = session
         self.clock = clock
         self.observer = observer or NoObserver()
         self.logins = logins or MemorySessionState()
-        self.throttle = Throttle(rates or MemoryThrottleState(clock), clock)
+        self._rates_of = rates_of or (lambda account: MemoryThrottleState(clock))
+        self._throttles: dict[str, Throttle] = {}
 
     def client(self, config: KameoConfig, tell: Tell) -> "KameoClient":
         """A client for one job; `tell` hears what takes time. Raises ConfigurationError."""
         return KameoClient(self, config, tell)
+
+    def throttle(self, account: str) -> Throttle:
+        """Where the requests of an account wait."""
+        if account not in self._throttles:
+            self._throttles[account] = Throttle(self._rates_of(account), self.clock)
+        return self._throttles[account]
 
 
 class KameoClient:
@@ -98,7 +111,7 @@ class KameoClient:
         self._config = config
         self._tell = tell
         self._clock = upstream.clock
-        self._throttle = upstream.throttle
+        self._throttle = upstream.throttle(config.account)
         self._observer = upstream.observer
         self._transport = Transport(upstream.session, config, upstream.observer)
         self._keeper = SessionKeeper(config, self._transport, upstream.logins, upstream.clock)

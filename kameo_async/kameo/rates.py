@@ -1,8 +1,8 @@
 """What an answer's headers say of the rate limit."""
 
 from kameo_async.clock import Clock
+from kameo_async.kameo.pace import Feedback
 from kameo_async.kameo.site import read_date
-from kameo_async.kameo.throttle import Feedback
 from kameo_async.kameo.transport import Answer
 
 _TOO_MANY_REQUESTS = 429

@@ -1,51 +1,19 @@
-"""How fast Kameo may be asked: so many requests a minute, and whatever its answers teach.
-
-All jobs share one state, so a 429 pauses everybody. Three things hold a request back: the configured
-limit over a sliding minute, a narrower window that a 429 has shown, and the server's own count of what
-remains. Bursts up to a limit are fine; nothing is paced.
-"""
+"""How fast Kameo may be asked: where requests wait, and the bookkeeping that all jobs share."""
 
 import asyncio
 import math
-from collections import deque
-from dataclasses import dataclass
 from typing import Protocol
 
 from kameo_async.clock import Clock
 from kameo_async.kameo.errors import RateLimitedError
+from kameo_async.kameo.pace import Admission, Feedback, Pace
 from kameo_async.kameo.transport import Observer
 
 LONGEST_WAIT_SECONDS = 120
 
-_MINUTE = 60.0
-_UNKNOWN_WAIT_SECONDS = 15.0
-_LONGEST_WINDOW_SECONDS = 300.0
-_FORGET_AFTER_SECONDS = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Feedback:
-    """What an answer says of the rate: what remains, and how long to stay away (null: it does not say)."""
-
-    limited: bool = False
-    limit: int | None = None
-    remaining: int | None = None
-    wait_seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """A request that may go, by its number; or, without one, how long to wait before asking again.
-
-    `seconds` is null where only an answer to a request under way can tell.
-    """
-
-    number: int | None
-    seconds: float | None = None
-
 
 class ThrottleState(Protocol):
-    """The bookkeeping that all jobs share."""
+    """The bookkeeping of one account, which all jobs share: a 429 pauses everybody."""
 
     async def reserve(self, per_minute: int) -> Admission:
         """Lets one request go, or says how long not to."""
@@ -54,80 +22,18 @@ class ThrottleState(Protocol):
         """The request ended, with this to learn from; null when no answer came."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """At most `limit` requests in `seconds`; forgotten at `until`."""
-
-    limit: int
-    seconds: float
-    until: float
-
-
 class MemoryThrottleState:
-    """The bookkeeping of one process. Mutable: everything below; each method is one step without an await."""
+    """The bookkeeping of one process. Mutable: `_pace`; each method is one step without an await."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._sent = 0
-        self._under_way: set[int] = set()
-        self._ended: deque[float] = deque()  # when recent requests were answered, oldest first
-        self._learned: _Window | None = None
-        self._paused_until = float("-inf")
-        self._told = -1  # the latest request whose answer said what remains
-        self._last_allowed: int | None = None  # the highest number that this count allows
+        self._pace = Pace()
 
     async def reserve(self, per_minute: int) -> Admission:
-        now = self._clock.monotonic()
-        self._forget(now)
-        held = max(self._paused_until, self._free_at(per_minute, _MINUTE, now), self._learned_free_at(now))
-        if held > now:
-            return Admission(None, None if held == float("inf") else held - now)
-        if self._last_allowed is not None and self._sent > self._last_allowed and self._under_way:
-            return Admission(None)
-        number, self._sent = self._sent, self._sent + 1
-        self._under_way.add(number)
-        return Admission(number)
+        return self._pace.reserve(per_minute, self._clock.monotonic())
 
     async def settle(self, number: int, feedback: Feedback | None) -> None:
-        now = self._clock.monotonic()
-        self._under_way.discard(number)
-        feedback = feedback or Feedback()
-        if feedback.limited:
-            self._learn_window(now, feedback)
-        else:
-            self._ended.append(now)
-        wait = feedback.wait_seconds
-        if feedback.limited and wait is None:
-            wait = _UNKNOWN_WAIT_SECONDS
-        self._paused_until = max(self._paused_until, now + (wait or 0))
-        if feedback.remaining is not None and number > self._told:
-            self._told, self._last_allowed = number, number + feedback.remaining
-
-    def _free_at(self, limit: int, seconds: float, now: float) -> float:
-        """When a window has room for one more. A request counts from its answer: it came before."""
-        room = limit - len(self._under_way)
-        if room <= 0:
-            return float("inf")
-        return self._ended[-room] + seconds if len(self._ended) >= room else now
-
-    def _learned_free_at(self, now: float) -> float:
-        return self._free_at(self._learned.limit, self._learned.seconds, now) if self._learned else now
-
-    def _learn_window(self, now: float, feedback: Feedback) -> None:
-        """A 429 shows the length of the server's window: from its first request to the end of the wait."""
-        limit = min(feedback.limit or len(self._ended), len(self._ended))
-        if feedback.wait_seconds is None or limit == 0:
-            return
-        seconds = now + feedback.wait_seconds - self._ended[-limit]
-        if seconds <= _LONGEST_WINDOW_SECONDS:
-            self._learned = _Window(limit, seconds, now + _FORGET_AFTER_SECONDS)
-
-    def _forget(self, now: float) -> None:
-        if self._learned and self._learned.until <= now:
-            self._learned = None
-        kept = max(_MINUTE, self._learned.seconds if self._learned else 0)
-        while self._ended and self._ended[0] + kept <= now:
-            self._ended.popleft()
+        self._pace.settle(number, feedback, self._clock.monotonic())
 
 
 def slow_down(seconds: float | None) -> RateLimitedError:

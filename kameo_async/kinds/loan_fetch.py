@@ -28,6 +28,7 @@ from kameo_async.kameo.errors import (
 )
 from kameo_async.kameo.loan import Loan
 from kameo_async.kameo.models import ListingPage
+from kameo_async.kameo.shared import Shared
 from kameo_async.kameo.transport import NoObserver, Observer, open_session
 from kameo_async.kinds.dummy_loans import dummy_pages
 
@@ -184,8 +185,8 @@ class _Teller:
 class LoanFetchJobService:
     """The kind `fetch-loans`. An async context manager: it holds the connections to Kameo while it is open.
 
-    `read_config` is called when a job starts and may raise ConfigurationError. What `archive` remembers of
-    the fetches before goes into the result; without one that is what this object has seen.
+    `read_config` is called when a job starts and may raise ConfigurationError. What the archive in `shared`
+    remembers of the fetches before goes into the result; without one that is what this object has seen.
     """
 
     kind = "fetch-loans"
@@ -200,29 +201,34 @@ class LoanFetchJobService:
         read_config: Callable[[], KameoConfig],
         *,
         clock: Clock,
-        archive: Archive | None = None,
+        shared: Shared | None = None,
         test_mode: bool = False,
         observer: Observer | None = None,
     ) -> None:
         self._read_config = read_config
         self._clock = clock
-        self._owns_archive = archive is None
-        self._archive = archive or Archive(None, clock)
+        self._owns_archive = shared is None
+        self._shared = shared or Shared(Archive(None, clock))
         self._test_mode = test_mode
         self._observer = observer or NoObserver()
         self._upstream: Upstream | None = None
 
     async def __aenter__(self) -> Self:
         if not self._test_mode:
-            logins = ArchivedSessionState(self._archive)
-            self._upstream = Upstream(open_session(), self._clock, observer=self._observer, logins=logins)
+            self._upstream = Upstream(
+                open_session(),
+                self._clock,
+                observer=self._observer,
+                logins=self._shared.logins or ArchivedSessionState(self._shared.archive),
+                rates_of=self._shared.rates_of,
+            )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._owns_archive:
-            await self._archive.close()
+            await self._shared.archive.close()
         if self._upstream is not None:
             upstream, self._upstream = self._upstream, None
             await upstream.session.close()
@@ -267,7 +273,7 @@ class LoanFetchJobService:
         """The result with what the archive knows; where it cannot be used, the loans come all the same."""
         visit = reading.visit(query)
         try:
-            memory = await self._archive.remember(visit)
+            memory = await self._shared.archive.remember(visit)
         except ArchiveError as error:
             log.warning("archive.not_remembered", reason=str(error))
             reading.warn(f"The loans were not remembered for the next fetch: {error}")

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from kameo_async.kameo.archive import Archive
 from kameo_async.kinds.loan_fetch import LoanFetchJobService
 from tests.clock import FakeClock
 from tests.contract.asking import problem, raw, total
@@ -104,12 +103,8 @@ async def test_a_bad_compressed_body_is_refused(service: Service, body: bytes, s
 
 
 def loan_fetch() -> LoanFetchJobService:
-    clock = FakeClock()
     return LoanFetchJobService(
-        lambda: pytest.fail("no settings are needed"),
-        clock=clock,
-        archive=Archive(None, clock),
-        test_mode=True,
+        lambda: pytest.fail("no settings are needed"), clock=FakeClock(), test_mode=True
     )
 
 

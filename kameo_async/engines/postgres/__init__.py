@@ -6,6 +6,7 @@ The row of a job is the truth, and its order in the table is the queue: a worker
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Self
 
 from kameo_async.clock import Clock, SystemClock
@@ -15,9 +16,12 @@ from kameo_async.engines.postgres.engine import PostgresEngine
 from kameo_async.engines.postgres.errors import DatabaseError
 from kameo_async.engines.postgres.schema import MIGRATIONS, prepare
 from kameo_async.engines.postgres.store import PostgresJobStore
+from kameo_async.engines.postgres.throttle import PostgresThrottleState
 from kameo_async.jobs.engine import EngineLimits
 from kameo_async.jobs.kind import Kind
 from kameo_async.jobs.service import JobLimits
+from kameo_async.kameo.archive import Archive
+from kameo_async.kameo.shared import Shared
 
 __all__ = ["Cluster", "DatabaseError"]
 
@@ -75,3 +79,7 @@ class Cluster:
         bounds = EngineLimits(limits.max_running, limits.timeout_seconds, limits.ttl_seconds)
         slots = limits.max_running if self._runs_jobs else 0
         return store, PostgresEngine(store, kinds, bounds, slots=slots, lease_seconds=self._lease_seconds)
+
+    def shared(self, archive: Archive) -> Shared:
+        """What the fetches of all processes share."""
+        return Shared(archive, rates_of=partial(PostgresThrottleState, self.connections))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from kameo_async.engines.postgres import Cluster
+from kameo_async.engines.postgres.connections import OPERATION_SECONDS
 from kameo_async.jobs.kind import Kind
 from kameo_async.jobs.models import Job
 from kameo_async.jobs.service import JobLimits, JobService
@@ -90,9 +91,10 @@ async def start_service() -> AsyncIterator[Callable[..., Any]]:
             runs_jobs: bool = False,
             mode: str = "test",
             lease: float = LEASE_SECONDS,
+            answer: float = OPERATION_SECONDS,
             **limits: Any,
         ) -> JobService:
-            cluster = Cluster(url, mode, runs_jobs=runs_jobs, lease_seconds=lease)
+            cluster = Cluster(url, mode, runs_jobs=runs_jobs, lease_seconds=lease, answer_seconds=answer)
             await stack.enter_async_context(cluster)
             bounds = JobLimits(**{"grace_seconds": 0, **limits})
             service = JobService(kinds or [Walk()], bounds, cluster.clock, parts=cluster.parts)

@@ -115,7 +115,7 @@ async def prepare(connections: Connections) -> None:
     """Brings the schema up to date, where it is not. Raises DatabaseError."""
     try:
         connection = await connections.connect()
-    except psycopg.Error as error:
+    except (psycopg.Error, TimeoutError) as error:
         raise DatabaseError(f"{SETTING}: the database cannot be reached ({reason(error)})") from error
     try:
         check_server(connection.info.server_version)

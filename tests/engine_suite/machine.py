@@ -59,7 +59,7 @@ class Ear:
 
 
 class JobsMachine(RuleBasedStateMachine):
-    """Rules over a service in process; `enter`, `rest` and `leave` are what another engine replaces."""
+    """Rules over a service in process; `enter`, `rest`, `leave`, `end` are what another engine replaces."""
 
     may_jump = True  # whether nothing depends on the wall clock
 
@@ -89,6 +89,9 @@ class JobsMachine(RuleBasedStateMachine):
             await self.clock.advance(0)
             await self.rest()
 
+    async def end(self) -> None:
+        """Gives back what `enter` took, when nobody looks any more."""
+
     async def _start(self) -> None:
         self.puppet = Puppet()
         self.service = await self.enter()
@@ -108,10 +111,10 @@ class JobsMachine(RuleBasedStateMachine):
         """Everything ends at a close, and no task is left."""
         try:
             assert self.runner.run(self._left()) == set()
-            for job in self._of("running", "pending"):
-                self._model_end(job, "cancelled", "shutdown")
+            self.model_closes()
             self.all_is_as_the_model_says()
         finally:
+            self.runner.run(self.end())
             self.runner.close()
             self.logs.__exit__(None, None, None)
 
@@ -124,6 +127,10 @@ class JobsMachine(RuleBasedStateMachine):
 
     def _of(self, *statuses: str) -> list[Expected]:
         return [job for job in self.jobs.values() if job.status in statuses]
+
+    def model_closes(self) -> None:
+        for job in self._of("running", "pending"):
+            self._model_end(job, "cancelled", "shutdown")
 
     def _model_starts(self) -> None:
         while (waiting := self._of("pending")) and len(self._of("running")) < LIMITS.max_running:

@@ -3,15 +3,19 @@
 import asyncio
 import sqlite3
 import tempfile
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
+from typing import ClassVar
 
+import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import rule
 
 from kameo_async.jobs.journal import Journal
 from kameo_async.jobs.service import JobService
 from tests.engine_suite.machine import LIMITS, JobsMachine
+from tests.postgres.server import Server
+from tests.postgres.suite import running_cluster, service_of
 
 
 class JournaledMachine(JobsMachine):
@@ -62,6 +66,31 @@ class JournaledMachine(JobsMachine):
         self.do(self._start)
 
 
+class PostgresMachine(JobsMachine):
+    """With a database; a process that leaves hands its jobs back."""
+
+    server: ClassVar[Server]
+
+    async def enter(self) -> JobService:
+        self.stack = AsyncExitStack()
+        url = self.stack.enter_context(self.server.lent())
+        cluster = await self.stack.enter_async_context(running_cluster(url, self.clock))
+        return await service_of(cluster, [self.puppet], LIMITS).__aenter__()
+
+    async def end(self) -> None:
+        await self.stack.aclose()
+
+    def model_closes(self) -> None:
+        for job in self._of("running"):
+            job.status, job.progress = "pending", None
+
+
+@pytest.fixture(scope="module")
+def machine_server(server: Server) -> None:
+    """The server that the machines of this module use."""
+    PostgresMachine.server = server
+
+
 STEPS = settings(
     max_examples=50,
     stateful_step_count=30,
@@ -74,3 +103,5 @@ TestJobsInMemory = JobsMachine.TestCase
 TestJobsInMemory.settings = STEPS
 TestJobsWithAJournal = JournaledMachine.TestCase
 TestJobsWithAJournal.settings = settings(STEPS, max_examples=25)
+TestJobsInPostgres = pytest.mark.database(pytest.mark.usefixtures("machine_server")(PostgresMachine.TestCase))
+TestJobsInPostgres.settings = settings(STEPS, max_examples=20)

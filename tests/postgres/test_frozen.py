@@ -15,6 +15,7 @@ from kameo_async.engines.postgres.connections import Connections
 from kameo_async.engines.postgres.errors import DatabaseError
 from kameo_async.engines.postgres.schema import prepare
 from kameo_async.jobs.errors import UnavailableError
+from kameo_async.jobs.service import JobService
 from tests.engine_suite.puppet import Puppet, in_time, started
 from tests.postgres.conftest import ended
 from tests.postgres.server import Server
@@ -44,7 +45,7 @@ async def test_a_database_that_hangs_is_away(
 ) -> None:
     """Not ready; submits, reads and cancels are refused in bounded time; all goes on when it wakes."""
     url = fragile_server.database()
-    service = await start_service(url, puppet := Puppet(), runs_jobs=True, answer=ANSWER_SECONDS)
+    service: JobService = await start_service(url, puppet := Puppet(), runs_jobs=True, answer=ANSWER_SECONDS)
     job = await started(service, puppet)
     async with frozen(fragile_server):
         starting = asyncio.ensure_future(prepare(Connections(url)))

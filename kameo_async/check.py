@@ -8,7 +8,7 @@ from kameo_async import log
 from kameo_async.app import kameo_config
 from kameo_async.clock import SystemClock
 from kameo_async.kameo.archive import Archive
-from kameo_async.kameo.archive.codes import ArchivedSessionState
+from kameo_async.kameo.archived_session import ArchivedSessionState
 from kameo_async.kameo.check import check
 from kameo_async.kameo.errors import KameoError
 from kameo_async.places import archive_file, state_file

@@ -1,7 +1,6 @@
 """One login for all jobs: who is logged in, which codes are used up, which credentials were refused."""
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ import structlog
 
 from kameo_async.clock import Clock
 from kameo_async.kameo.config import KameoConfig
+from kameo_async.kameo.credentials import Credentials
 from kameo_async.kameo.errors import LoginRefusedError
 from kameo_async.kameo.login import LoggedIn, Login, Tell
 from kameo_async.kameo.totp import key_of
@@ -38,41 +38,42 @@ class SessionState(Protocol):
     def exclusive(self, account: str) -> AbstractAsyncContextManager[None]:
         """Held while somebody logs in to `account`, so that only one does."""
 
-    async def current(self, account: str) -> Session | None:
+    async def current(self, credentials: Credentials) -> Session | None:
         """The login to use, null when there is none."""
 
-    async def open(self, account: str, done: LoggedIn) -> Session:
+    async def open(self, credentials: Credentials, done: LoggedIn) -> Session:
         """Keeps a new login in place of the last."""
 
     async def use_code(self, account: str, step: int) -> bool:
         """Takes the code of a window for oneself; false when it or a later one has been taken."""
 
-    async def refused(self, account: str, digest: str) -> str | None:
-        """Why the credentials with this digest were refused; null when these were not."""
+    async def refused(self, credentials: Credentials) -> str | None:
+        """Why these credentials were refused; null when they were not."""
 
-    async def refuse(self, account: str, digest: str, reason: str) -> None:
-        """Remembers that they were, in place of what was refused before."""
+    async def refuse(self, credentials: Credentials, reason: str) -> None:
+        """Remembers that they were."""
 
 
 class MemorySessionState:
-    """The state of one process. Mutable: all of its dicts, each keyed by account."""
+    """The state of one process. Mutable: all of its dicts, keyed by account, and `_opened`."""
 
     def __init__(self) -> None:
         self._locks: dict[str, asyncio.Lock] = {}
         self._sessions: dict[str, Session] = {}
         self._steps: dict[str, int] = {}
-        self._refused: dict[str, tuple[str, str]] = {}
+        self._refused: dict[tuple[str, str], str] = {}
         self._opened = 0
 
     def exclusive(self, account: str) -> AbstractAsyncContextManager[None]:
         return self._locks.setdefault(account, asyncio.Lock())
 
-    async def current(self, account: str) -> Session | None:
-        return self._sessions.get(account)
+    async def current(self, credentials: Credentials) -> Session | None:
+        return self._sessions.get(credentials.account)
 
-    async def open(self, account: str, done: LoggedIn) -> Session:
+    async def open(self, credentials: Credentials, done: LoggedIn) -> Session:
         self._opened += 1
-        session = self._sessions[account] = Session(self._opened, done.cookies, done.skew, done.two_factor)
+        session = Session(self._opened, done.cookies, done.skew, done.two_factor)
+        self._sessions[credentials.account] = session
         return session
 
     async def use_code(self, account: str, step: int) -> bool:
@@ -81,12 +82,11 @@ class MemorySessionState:
         self._steps[account] = step
         return True
 
-    async def refused(self, account: str, digest: str) -> str | None:
-        last, reason = self._refused.get(account, ("", ""))
-        return reason if last == digest else None
+    async def refused(self, credentials: Credentials) -> str | None:
+        return self._refused.get((credentials.account, await credentials.digest()))
 
-    async def refuse(self, account: str, digest: str, reason: str) -> None:
-        self._refused[account] = (digest, reason)
+    async def refuse(self, credentials: Credentials, reason: str) -> None:
+        self._refused[credentials.account, await credentials.digest()] = reason
 
 
 class SessionKeeper:
@@ -97,41 +97,30 @@ class SessionKeeper:
         self._transport = transport
         self._state = state
         self._clock = clock
-        config.credentials()
+        self._credentials = Credentials(config)
         if config.totp_secret is not None:
             key_of(config.totp_secret)
 
     async def session(self, tell: Tell, expired: Session | None = None) -> Session:
         """The login to use; after `expired` ran out, another one. Raises KameoError."""
-        account = self._config.account
-        session = await self._state.current(account)
+        session = await self._state.current(self._credentials)
         if session is not None and session != expired:
             return session
-        async with self._state.exclusive(account):
-            session = await self._state.current(account)  # somebody may have logged in meanwhile
+        async with self._state.exclusive(self._credentials.account):
+            session = await self._state.current(self._credentials)  # somebody may have logged in meanwhile
             if session is not None and session != expired:
                 return session
             return await self._log_in(tell)
 
     async def _log_in(self, tell: Tell) -> Session:
-        account = self._config.account
-        digest = await asyncio.to_thread(_digest, self._config)
-        if reason := await self._state.refused(account, digest):
+        if reason := await self._state.refused(self._credentials):
             raise LoginRefusedError(f"{reason}; not tried again until they are changed")
         login = Login(self._config, self._transport, self._state.use_code, self._clock, tell)
         try:
             done = await login.run()
         except LoginRefusedError as error:
-            await self._state.refuse(account, digest, str(error))
+            await self._state.refuse(self._credentials, str(error))
             log.warning("kameo.login_refused", reason=str(error))
             raise
         log.info("kameo.logged_in", clock_skew_seconds=round(done.skew))
-        return await self._state.open(account, done)
-
-
-def _digest(config: KameoConfig) -> str:
-    """Tells credentials apart without holding them; slow on purpose, as it may be stored."""
-    email, password = config.credentials()
-    totp = config.totp_secret.get_secret_value() if config.totp_secret else ""
-    secret = "\0".join((password, totp)).encode()
-    return hashlib.scrypt(secret, salt=email.encode(), n=2**14, r=8, p=1, dklen=16).hex()
+        return await self._state.open(self._credentials, done)

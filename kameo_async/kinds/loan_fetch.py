@@ -15,7 +15,7 @@ from kameo_async.jobs.errors import JobFailed
 from kameo_async.jobs.kind import Report
 from kameo_async.kameo.archive import Archive, ArchiveError, Visit
 from kameo_async.kameo.archive.changes import Changes
-from kameo_async.kameo.archive.codes import ArchivedSessionState
+from kameo_async.kameo.archived_session import ArchivedSessionState
 from kameo_async.kameo.client import Query, Upstream
 from kameo_async.kameo.config import KameoConfig
 from kameo_async.kameo.errors import (

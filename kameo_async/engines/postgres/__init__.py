@@ -14,6 +14,7 @@ from kameo_async.engines.postgres.clock import DatabaseClock
 from kameo_async.engines.postgres.connections import OPERATION_SECONDS, Connections
 from kameo_async.engines.postgres.engine import PostgresEngine
 from kameo_async.engines.postgres.errors import DatabaseError
+from kameo_async.engines.postgres.logins import LoginsByHand, PostgresSessionState
 from kameo_async.engines.postgres.schema import MIGRATIONS, prepare
 from kameo_async.engines.postgres.store import PostgresJobStore
 from kameo_async.engines.postgres.throttle import PostgresThrottleState
@@ -80,6 +81,7 @@ class Cluster:
         slots = limits.max_running if self._runs_jobs else 0
         return store, PostgresEngine(store, kinds, bounds, slots=slots, lease_seconds=self._lease_seconds)
 
-    def shared(self, archive: Archive) -> Shared:
-        """What the fetches of all processes share."""
-        return Shared(archive, rates_of=partial(PostgresThrottleState, self.connections))
+    def shared(self, archive: Archive, *, by_hand: bool = False) -> Shared:
+        """What the fetches of all processes share; `by_hand` is for who tries the settings."""
+        logins = (LoginsByHand if by_hand else PostgresSessionState)(self.connections)
+        return Shared(archive, logins, partial(PostgresThrottleState, self.connections))

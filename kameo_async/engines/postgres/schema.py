@@ -70,10 +70,15 @@ CREATE TABLE throttle (account text PRIMARY KEY, state json NOT NULL);
 CREATE TABLE login (
     account text PRIMARY KEY,
     number bigint GENERATED ALWAYS AS IDENTITY,
-    sealed bytea,
-    step bigint,
-    refused_digest text,
-    refused_reason text
+    sealed bytea NOT NULL
+);
+CREATE TABLE codes (account text PRIMARY KEY, step bigint NOT NULL);
+CREATE TABLE refusal (
+    account text NOT NULL,
+    digest text NOT NULL,
+    reason text NOT NULL,
+    refused_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (account, digest)
 )
 """
 

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
 from kameo_async.clock import Clock
+from kameo_async.kameo.archive.codes import use_code
 from kameo_async.kameo.archive.rows import milliseconds, number, time_of
 from kameo_async.kameo.archive.sqlite import ArchiveError, DamagedArchiveError, Database, told
 from kameo_async.kameo.archive.visit import Memory, Past, Visit, remember
@@ -28,21 +29,12 @@ __all__ = ["Archive", "ArchiveError", "Memory", "Past", "Sighting", "Visit"]
 
 T = TypeVar("T")
 
-_CODES_KEPT = 2880  # windows of 30 s: a day
-_FUTURE_STEPS = 20  # a code used further ahead was used by a clock that has been wrong
-
 _SIGHTINGS = (
     "SELECT s.loan_id, f.title, v.seen_at, s.subscribed_amount, f.amount, f.state FROM sightings s"
     " JOIN fetches v ON v.id = s.fetch_id JOIN facts f ON f.id = s.facts_id"
     " WHERE v.seen_at >= ? AND v.seen_at <= ?{those}"
     " ORDER BY v.seen_at DESC, s.fetch_id DESC, s.loan_id DESC LIMIT ?"
 )
-_USE_CODE = (
-    "INSERT INTO codes (account, step) VALUES (?, ?)"
-    " ON CONFLICT (account) DO UPDATE SET step = excluded.step"
-    " WHERE excluded.step > codes.step OR codes.step > excluded.step + ? RETURNING step"
-)
-_FORGET_CODES = "DELETE FROM codes WHERE step < ?"
 
 _FIRST, _LAST = -(2**62), 2**62
 _MICROSECOND = timedelta(microseconds=1)
@@ -104,7 +96,7 @@ class Archive:
 
     async def use_code(self, account: str, step: int) -> bool:
         """Takes the code of a window for oneself; false when it or a later one has been taken."""
-        return await self._run(partial(_use_code, account=account, step=step))
+        return await self._run(partial(use_code, account=account, step=step))
 
     async def _run(self, work: Callable[[Database], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._work, work)
@@ -139,9 +131,3 @@ def _history(
         Sighting(loan_id, title, time_of(seen_at), number(subscribed), Decimal(str(amount)), state)
         for loan_id, title, seen_at, subscribed, amount, state in reversed(rows)
     ]
-
-
-def _use_code(database: Database, account: str, step: int) -> bool:
-    with database.transaction():
-        database.query(_FORGET_CODES, step - _CODES_KEPT)
-        return bool(database.query(_USE_CODE, account, step, _FUTURE_STEPS))

@@ -1,31 +1,22 @@
-"""Used-up two-factor codes, shared by all processes of one archive."""
+"""Which two-factor codes are used up: a server takes each once (RFC 6238 section 5.2)."""
 
-import hashlib
+from typing import LiteralString
 
-import structlog
+from kameo_async.kameo.archive.sqlite import Database
 
-from kameo_async.kameo.archive import Archive, ArchiveError
-from kameo_async.kameo.session import MemorySessionState
+KEPT_STEPS = 2880  # windows of 30 s: a day
+FUTURE_STEPS = 20  # a code used further ahead was used by a clock that has been wrong
 
-log = structlog.get_logger()
+USE_CODE: LiteralString = (
+    "INSERT INTO codes (account, step) VALUES (?, ?)"
+    " ON CONFLICT (account) DO UPDATE SET step = excluded.step"
+    " WHERE excluded.step > codes.step OR codes.step > excluded.step + ? RETURNING step"
+)
+FORGET_CODES: LiteralString = "DELETE FROM codes WHERE step < ?"
 
 
-class ArchivedSessionState(MemorySessionState):
-    """Logins are of this process alone; a code used here is used up for the others too.
-
-    Kameo takes each code once (RFC 6238 section 5.2), and `check`, `fetch` and `serve` may follow each other
-    within its 30 seconds. An archive that cannot be used keeps nobody from logging in.
-    """
-
-    def __init__(self, archive: Archive) -> None:
-        super().__init__()
-        self._archive = archive
-
-    async def use_code(self, account: str, step: int) -> bool:
-        if not await super().use_code(account, step):
-            return False
-        try:
-            return await self._archive.use_code(hashlib.sha256(account.encode()).hexdigest(), step)
-        except ArchiveError as error:
-            log.warning("archive.code_not_remembered", reason=str(error))
-            return True
+def use_code(database: Database, account: str, step: int) -> bool:
+    """Takes the code of a window; false when it or a later one has been taken."""
+    with database.transaction():
+        database.query(FORGET_CODES, step - KEPT_STEPS)
+        return bool(database.query(USE_CODE, account, step, FUTURE_STEPS))

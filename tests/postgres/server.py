@@ -62,7 +62,7 @@ class Server:
         url = self._free.pop() if self._free else self.database()
         _prepare(url)
         yield url
-        self.execute("TRUNCATE job, kept, worker, throttle, login RESTART IDENTITY", url)
+        self.execute("TRUNCATE job, kept, worker, throttle, login, codes, refusal RESTART IDENTITY", url)
         self._free.append(url)
 
     def database(self, template: str = "template0") -> str:

@@ -1,6 +1,7 @@
 """A real service for the tests of trust, its log kept."""
 
 import json
+import resource
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,20 +10,24 @@ from typing import Any
 import pytest
 
 from tests.test_cli import COMMAND, SECONDS, environment
+from tests.trust.kinds import offer
 
 
 class Process:
-    """`kameo-async serve` as a process; what it logs goes to a file."""
+    """`kameo-async serve` as a process that offers the kinds of this folder; what it logs goes to a file.
 
-    def __init__(self, folder: Path, *words: str, **settings: str) -> None:
+    `limits` are those of prlimit, under which it starts.
+    """
+
+    def __init__(self, folder: Path, *limits: str, **settings: str) -> None:
         self.folder = folder
         self._log = folder / "log"
-        extra = {"TEST_MODE": "1", "KAMEO_ASYNC_LOG_FORMAT": "json", **settings}
+        usual = {"TEST_MODE": "1", "KAMEO_ASYNC_LOG_FORMAT": "json", "PYTHONPATH": offer(folder)}
         with self._log.open("wb") as log:
             self.popen = subprocess.Popen(
-                [*COMMAND, "serve", "--port", "0", *words],
+                [*(("prlimit", *limits) if limits else ()), *COMMAND, "serve", "--port", "0"],
                 cwd=folder,
-                env=environment(folder, **extra),
+                env=environment(folder, **(usual | settings)),
                 stdout=subprocess.PIPE,
                 stderr=log,
             )
@@ -38,6 +43,17 @@ class Process:
     @property
     def events(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+
+    @property
+    def memory(self) -> int:
+        """Bytes that are resident."""
+        pages = Path(f"/proc/{self.popen.pid}/statm").read_text().split()[1]
+        return int(pages) * resource.getpagesize()
+
+    @property
+    def descriptors(self) -> int:
+        """How many files and sockets it has open."""
+        return len(list(Path(f"/proc/{self.popen.pid}/fd").iterdir()))
 
     def stop(self) -> None:
         if self.popen.poll() is None:

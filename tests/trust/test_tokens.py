@@ -104,3 +104,27 @@ def test_the_token_is_in_no_log_line(guarded: Process) -> None:
     ask(guarded.port, request(guarded.port, "GET", f"/api/jobs?token={TOKEN}", f"Cookie: a={TOKEN}"))
     assert len(guarded.events) > 1
     assert TOKEN not in guarded.log
+
+
+def test_what_a_client_sends_is_in_no_log_line(guarded: Process) -> None:
+    """Row 20: nor in an answer: no query, header, cookie or body, be it refused or taken."""
+    names = (
+        "User-Agent",
+        "Referer",
+        "Cookie",
+        "Idempotency-Key",
+        "X-Forwarded-For",
+        "Prefer",
+        "If-None-Match",
+    )
+    lines = [BEARER, "Content-Type: application/json", *(f"{name}: a=marker-said" for name in names)]
+    for target in (
+        "/api/jobs/fetch-loans",
+        "/api/jobs/fetch-loans?limit=marker-said",
+        "/nothing?a=marker-said",
+    ):
+        for body in (b"", b'{"countries":"marker-said"}', b"marker-said"):
+            answer = ask(guarded.port, request(guarded.port, "POST", target, *lines, body=body))
+            assert answer.status in (202, 400, 404)
+            assert b"marker-said" not in answer.raw
+    assert "marker-said" not in guarded.log

@@ -17,6 +17,7 @@ from tests.postgres.server import Server
 pytestmark = pytest.mark.database
 
 JOBS = 150
+LONG = 8  # of them, which take all slots before the faults begin
 SECONDS = 4.0  # over which they are submitted
 TERMINAL = ("success", "failed", "cancelled")
 
@@ -81,6 +82,8 @@ class Client:
     async def one(self, number: int, chance: random.Random) -> None:
         """A job's life: started, perhaps cancelled, followed to its end."""
         seconds, wait = chance.choice((0, 0.1, 0.4)), chance.choice((None, None, 0, 0.2))
+        if number < LONG:
+            seconds, wait = 2, None
         await asyncio.sleep(SECONDS * number / JOBS)
         job_id = await self.submit(f"key-{number}", seconds)
         if wait is not None:
@@ -103,13 +106,13 @@ async def harm(
     server: Server, client: Client, workers: list[Node], start: Callable[..., Any], url: str
 ) -> None:
     """Faults of every sort, each while the one before is not over."""
-    await asyncio.sleep(0.3)
+    while (await client.ask("GET", "?status=running"))[1]["total_jobs"] < LONG:
+        await asyncio.sleep(0.02)
     workers[0].signal(signal.SIGSTOP)
-    client.webs.pop(0).signal(signal.SIGKILL)
-    web, worker = await asyncio.gather(start("web", url), start("worker", url))
-    client.webs.append(web)
     workers[1].signal(signal.SIGKILL)
-    workers[1] = worker
+    client.webs.pop(0).signal(signal.SIGKILL)
+    web, workers[1] = await asyncio.gather(start("web", url), start("worker", url))
+    client.webs.append(web)
     await asyncio.to_thread(server.stop, "immediate")
     await asyncio.sleep(0.3)
     await asyncio.to_thread(server.start)

@@ -51,7 +51,7 @@ fuzz: .venv/.dev  ## Look for trouble with more examples than the tests have tim
 
 bench: .venv/.dev  ## Measure speed and memory, some minutes of an idle machine; writes docs/performance.*
 	.venv/bin/python -m pip install --quiet --group bench
-	@.ci/debian wrk redis-server || true
+	@.ci/debian wrk redis-server postgresql || true
 	.venv/bin/python -m tests.benchmarks
 
 clean:  ## Remove the environment and everything that was made

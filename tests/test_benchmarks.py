@@ -31,6 +31,12 @@ ROWS = (
     "import and start to the first 200",
     "`--help`",
     "1,000 loans: parse to the result's bytes",
+    "the same, their teasers never read before",
+    "PostgreSQL: from a report in a worker to the frame of a web, median",
+    "PostgreSQL: submit among 1,000,000 jobs",
+    "PostgreSQL: get among 1,000,000 jobs",
+    "PostgreSQL: list among 1,000,000 jobs, any filter, any cursor",
+    "PostgreSQL: 20 jobs expire among 1,000,000",
 )
 
 

@@ -11,14 +11,28 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.benchmarks import fetch, kept, loans, memory, plot, polls, push, reports, start, submits, table
+from tests.benchmarks import (
+    fetch,
+    kept,
+    loans,
+    memory,
+    plot,
+    polls,
+    postgres,
+    postgres_rows,
+    push,
+    reports,
+    start,
+    submits,
+    table,
+)
 from tests.benchmarks.machine import NotThereError, pin_client
 from tests.benchmarks.report import Report
 from tests.benchmarks.rivals import running as rivals
 from tests.benchmarks.servers import ROOT, floor, service
 
 SIDE_BY_SIDE = ("polls", "submits", "push")
-ALONE = ("reports", "memory", "kept", "fetch", "start", "loans")
+ALONE = ("reports", "memory", "kept", "fetch", "start", "loans", "postgres", "rows")
 DOCS = ROOT / "docs"
 
 
@@ -52,6 +66,8 @@ def measure(report: Report, folder: Path, wanted: list[str], *, quick: bool) -> 
         "fetch": lambda: fetch.measure(report, folder),
         "start": lambda: start.measure(report, folder, quick),
         "loans": lambda: loans.measure(report, quick),
+        "postgres": lambda: postgres.measure(report, folder, quick),
+        "rows": lambda: postgres_rows.measure(report, quick),
     }
     for name in (name for name in ALONE if name in wanted):
         _try(report, name, alone[name])

@@ -60,4 +60,9 @@ GOALS: dict[str, Goal] = {
     "help": Goal("`--help`", 0.2, "s"),
     "loans": Goal("1,000 loans: parse to the result's bytes", 8, "ms"),
     "new_loans": Goal("the same, their teasers never read before", 8, "ms"),
+    "pg_push": Goal("PostgreSQL: from a report in a worker to the frame of a web, median", 20, "ms"),
+    "pg_submit": Goal("PostgreSQL: submit among 1,000,000 jobs", 1.5, "x among 1,000"),
+    "pg_get": Goal("PostgreSQL: get among 1,000,000 jobs", 1.5, "x among 1,000"),
+    "pg_list": Goal("PostgreSQL: list among 1,000,000 jobs, any filter, any cursor", 1.5, "x among 1,000"),
+    "pg_reap": Goal("PostgreSQL: 20 jobs expire among 1,000,000", 1.5, "x among 1,000"),
 }

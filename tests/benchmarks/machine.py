@@ -29,6 +29,17 @@ def pin_client() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+@contextmanager
+def on_all_cores() -> Iterator[None]:
+    """Meanwhile neither this process nor what it starts is pinned."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
     """A port of loopback that nobody has at the moment."""
     with socket.socket(socket.AF_INET, kind) as probe:
@@ -38,10 +49,12 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 
 def on_server_core(command: Sequence[str | Path], log: Path, **env: str) -> subprocess.Popen[bytes]:
-    """Starts a process on the server's core; both of its outputs go to `log`."""
+    """Starts a process that writes to `log`: on the server's core, or on all where this one is on all too."""
+    is_pinned = len(os.sched_getaffinity(0)) == 1
+    pinned = ["taskset", "-c", str(SERVER_CORE)] if is_pinned else []
     with log.open("ab") as out:
         return subprocess.Popen(
-            ["taskset", "-c", str(SERVER_CORE), *map(str, command)],
+            [*pinned, *map(str, command)],
             env={**_clean_environment(), **env},
             stdout=out,
             stderr=out,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from socket import SOCK_DGRAM
 from typing import Any
 
 from tests.benchmarks.machine import NotThereError, free_port, running
@@ -68,17 +69,26 @@ def ask(
 def service(folder: Path, state: Path | None = None, **env: str) -> Iterator[Served]:
     """`kameo-async serve` with the bench's kinds installed; jobs survive in `state`."""
     port, stage = free_port(), free_port()
-    path = ":".join(map(str, (_installed_kinds(folder), _PLUGIN)))
     url = f"http://127.0.0.1:{port}"
-    env = {
-        "PYTHONPATH": path,
-        "LOG_LEVEL": "info",
-        "KAMEO_ASYNC_STATE_FILE": str(state or "none"),
-        "BENCH_PORT": str(stage),
-    } | env
+    env = _with_kinds(folder, stage) | {"KAMEO_ASYNC_STATE_FILE": str(state or "none")} | env
     command = (sys.executable, "-m", "kameo_async", "serve", "--port", str(port))
     with running(command, folder / f"service-{port}.log", f"{url}/api/ready", **env) as pid:
         yield Served(url, pid, stage)
+
+
+@contextmanager
+def worker(folder: Path, database: str, seconds: float = 20) -> Iterator[int]:
+    """`kameo-async worker` with the bench's kinds, once it is ready; gives the port of its stage."""
+    stage = free_port(SOCK_DGRAM)
+    log = folder / f"worker-{stage}.log"
+    env = _with_kinds(folder, stage) | {"KAMEO_ASYNC_DATABASE_URL": database}
+    deadline = time.monotonic() + seconds
+    with running((sys.executable, "-m", "kameo_async", "worker"), log, None, **env):
+        while "worker is ready" not in log.read_text():
+            if time.monotonic() > deadline:
+                raise NotThereError(f"no worker: {log.read_text()[-200:]}")
+            time.sleep(0.02)
+        yield stage
 
 
 @contextmanager
@@ -91,6 +101,12 @@ def floor(folder: Path, like: Served) -> Iterator[Served]:
     log, url = folder / f"floor-{port}.log", f"http://127.0.0.1:{port}"
     with running(command, log, f"{url}/job", PYTHONPATH=str(ROOT)) as pid:
         yield Served(url, pid, port)
+
+
+def _with_kinds(folder: Path, stage: int) -> dict[str, str]:
+    """The environment in which the bench's kinds are installed."""
+    path = ":".join(map(str, (_installed_kinds(folder), _PLUGIN)))
+    return {"PYTHONPATH": path, "LOG_LEVEL": "info", "BENCH_PORT": str(stage)}
 
 
 def _answers(like: Served) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,10 +30,11 @@ _OPTIONS = {
 
 
 class Server:
-    """The server's processes; it may be stopped and started again by a test."""
+    """The server's processes; it may be stopped and started again by a test. `options` are settings of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        self._options = {**_OPTIONS, **(options or {})}
         self.port = _free_port()
         self._numbers = itertools.count(1)
         self._free: list[str] = []
@@ -48,7 +49,7 @@ class Server:
 
     def start(self, port: int | None = None) -> None:
         self.port = port or self.port
-        options = [f"-c {name}={value}" for name, value in _OPTIONS.items()]
+        options = [f"-c {name}={value}" for name, value in self._options.items()]
         options += [f"-c unix_socket_directories={self.folder}", f"-c port={self.port}"]
         log = str(self.folder / "log")
         _run("pg_ctl", "-D", str(self.data), "-w", "-l", log, "-o", " ".join(options), "start")
@@ -78,26 +79,31 @@ class Server:
             return cursor.fetchall() if cursor.description else []
 
 
+@contextmanager
+def running_server(**options: str) -> Iterator[Server]:
+    """A server in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="kameo-pg-", dir="/tmp") as folder:
+        _own(Path(folder))
+        server = Server(Path(folder), options)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop("immediate")
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """A server for all tests of the session that do not hurt it."""
-    with tempfile.TemporaryDirectory(prefix="kameo-pg-", dir="/tmp") as folder:
-        _own(Path(folder))
-        server = Server(Path(folder))
-        server.start()
+    with running_server() as server:
         yield server
-        server.stop("immediate")
 
 
 @pytest.fixture
 def fragile_server() -> Iterator[Server]:
     """A server that a test may stop."""
-    with tempfile.TemporaryDirectory(prefix="kameo-pg-", dir="/tmp") as folder:
-        _own(Path(folder))
-        server = Server(Path(folder))
-        server.start()
+    with running_server() as server:
         yield server
-        server.stop("immediate")
 
 
 def _prepare(url: str) -> None:

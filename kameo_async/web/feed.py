@@ -69,6 +69,10 @@ class Feed:
         if self.closing is not None:
             self.closing.cancel()
 
+    def cut(self) -> None:
+        """Ends the connection, whatever was not sent yet."""
+        self._transport.abort()
+
     def _hand_on(self) -> None:
         if self._socket.closed or self._transport.is_closing():
             return

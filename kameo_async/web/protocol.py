@@ -23,7 +23,7 @@ log = structlog.get_logger()
 FIRST_REQUEST_SECONDS: Final = 10  # from the connection to the end of the first request's headers
 KEEPALIVE_SECONDS: Final = 12  # from an answer to the end of the next request's headers
 LINGERING_SECONDS: Final = 5  # for a body that nobody wanted
-SHUTDOWN_SECONDS: Final = 1
+SHUTDOWN_SECONDS: Final = 0.3  # for what is being answered; `serve` promises to leave in 2 s after the grace
 STALL_SECONDS: Final = 10  # without a byte taken of what was sent
 RESERVED_DESCRIPTORS: Final = 64  # for files, the upstream and the journal
 
@@ -146,6 +146,14 @@ class Server(web.Server):
         connection = Connection(self, loop=self._loop, **self._kwargs)
         connection.is_refused = len(self._connections) >= self.max_connections and not self._has_made_room()
         return connection
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - it is aiohttp's
+        """Ends all connections, also those of clients that do not take what was sent to them."""
+        transports = [connection.transport for connection in self._connections]
+        await super().shutdown(timeout)
+        for transport in transports:
+            if transport is not None:
+                transport.abort()
 
     def _has_made_room(self) -> bool:
         """Closes the idle connection that is the oldest; False where all are busy."""

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from kameo_async.web.protocol import Connection
 
 PING_SECONDS: Final = 25
-LAST_FRAME_SECONDS: Final = 0.5
+LAST_FRAME_SECONDS: Final = 0.3
+GOING_AWAY_SECONDS: Final = 0.3
 CLOSE_TIMEOUT_SECONDS: Final = 1
 MAX_MESSAGE_BYTES: Final = 4096
 MAX_PINGS: Final = 100
@@ -58,12 +59,22 @@ class Sockets:
             self._count -= 1
 
     async def close(self) -> None:
-        """Lets those whose job has ended get their last frame (1000), closes the rest with 1001."""
+        """Lets those whose job has ended get their last frame (1000), closes the rest with 1001.
+
+        Cuts those that take nothing, so that no client holds up a shutdown.
+        """
         ending = [feed.closing for feed in self._feeds.values() if feed.closing is not None]
         if ending:
             await asyncio.wait(ending, timeout=LAST_FRAME_SECONDS)
-        closing = [socket.close(code=WSCloseCode.GOING_AWAY) for socket in self._feeds]
-        await asyncio.gather(*closing, return_exceptions=True)
+        closing = {
+            asyncio.ensure_future(socket.close(code=WSCloseCode.GOING_AWAY)): feed
+            for socket, feed in self._feeds.items()
+        }
+        if closing:
+            _, late = await asyncio.wait(closing, timeout=GOING_AWAY_SECONDS)
+            for task in late:
+                closing[task].cut()
+            await asyncio.gather(*closing, return_exceptions=True)
 
     async def _serve(
         self, request: web.Request, subscription: Subscription, frame_of: FrameOf, first: bytes | None

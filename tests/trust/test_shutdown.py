@@ -5,7 +5,7 @@ import json
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from kameo_async.clock import SystemClock
 from kameo_async.sandbox.options import SandboxOptions, parse_fault
 from kameo_async.sandbox.server import running_sandbox
 from tests.trust.conftest import Process
+from tests.trust.raw import UPGRADE, ask, connect, request
 
 GRACE_SECONDS = 1.0
+MUCH = 8_000_000  # more than the kernel takes for clients that do not read
 
 
 @asynccontextmanager
@@ -77,7 +79,7 @@ async def _draining(client: aiohttp.ClientSession) -> None:
 
 
 async def test_an_idle_service_leaves_at_once(tmp_path: Path) -> None:
-    """Nothing runs: no grace is waited for, although a websocket and a long poll are open."""
+    """Nothing runs: no grace is waited for, although a websocket is open."""
     async with hanging(tmp_path, KAMEO_ASYNC_SHUTDOWN_GRACE_SECONDS="30") as process:
         async with aiohttp.ClientSession(process.url) as client, client.ws_connect("/api/jobs/ws") as socket:
             started = time.monotonic()
@@ -86,6 +88,41 @@ async def test_an_idle_service_leaves_at_once(tmp_path: Path) -> None:
                 pass
             assert await left(process) == 0
         assert time.monotonic() - started < 2
+
+
+def test_clients_without_manners_hold_up_no_shutdown(tmp_path: Path) -> None:
+    """Some never read, some send half a request: exit 0 within the grace and 2 s, a job's end told why."""
+    process = Process(tmp_path, KAMEO_ASYNC_SHUTDOWN_GRACE_SECONDS=str(GRACE_SECONDS))
+    try:
+        with ExitStack() as rude:
+            for data in _rude(process):
+                rude.enter_context(connect(process.port)).sendall(data)
+            start = request(process.port, "POST", "/api/jobs/puppet?waits=true")
+            assert ask(process.port, start).status == 202
+            started = time.monotonic()
+            process.popen.send_signal(signal.SIGTERM)
+            assert process.popen.wait(20) == 0
+            assert GRACE_SECONDS <= time.monotonic() - started < GRACE_SECONDS + 2
+        (end,) = [event["error_code"] for event in process.events if event.get("status") == "cancelled"]
+        assert end == "shutdown"
+        assert "Traceback" not in process.log
+    finally:
+        process.stop()
+
+
+def _rude(process: Process) -> list[bytes]:
+    """What they send: nothing, half of a head or a body, a question whose large answer they never take."""
+    start = request(process.port, "POST", f"/api/jobs/puppet?given={MUCH}", "Prefer: wait=10")
+    link = json.loads(ask(process.port, start).body)["links"]
+    submit = request(process.port, "POST", "/api/jobs/puppet", "Content-Type: application/json", body=b"{ }")
+    taken = [
+        request(process.port, "GET", link["result"]),
+        request(process.port, "GET", link["events"], *UPGRADE),
+        request(process.port, "GET", "/api/jobs/ws", *UPGRADE),
+        request(process.port, "GET", "/api/openapi.json") * 300,
+        request(process.port, "GET", "/api/health"),
+    ]
+    return [b"", submit[:30], submit[:-1], *taken]
 
 
 async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:

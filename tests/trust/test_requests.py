@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from tests.contract.kinds import Unsound
+from tests.service import running_service
 from tests.trust.conftest import Process
 from tests.trust.raw import UPGRADE, ask, request
 
@@ -120,6 +122,8 @@ def test_preflights(process: Process, origin: str, method: str, header: str, sta
         ("GET", "/api/jobs/nothing", 404),
         ("PUT", "/api/jobs", 405),
         ("POST", f"{SUBMIT}?limit=0", 400),
+        ("DELETE", "/api/jobs/nothing", 404),
+        ("GET", "/api/jobs/ws", 426),
     ],
 )
 def test_an_allowed_origin_can_read_each_answer(
@@ -133,6 +137,24 @@ def test_an_allowed_origin_can_read_each_answer(
     assert "Location, ETag" in answer.headers["access-control-expose-headers"]
 
 
+def test_an_allowed_origin_can_read_that_a_body_is_too_large(process: Process) -> None:
+    """Row 11, for 413."""
+    lines = (JSON, "Origin: http://localhost:8000")
+    answer = ask(process.port, request(process.port, "POST", SUBMIT, *lines, body=b" " * 70_000))
+    assert (answer.status, answer.headers["vary"]) == (413, "Origin")
+    assert answer.headers["access-control-allow-origin"] == "http://localhost:8000"
+
+
+async def test_an_allowed_origin_can_read_an_error_of_ours() -> None:
+    """Row 11, for 500."""
+    async with (
+        running_service([Unsound()]) as service,
+        service.client.post("/api/jobs/unsound", headers={"Origin": "http://localhost:8000"}) as answer,
+    ):
+        assert (answer.status, answer.headers["Vary"]) == (500, "Origin")
+        assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:8000"
+
+
 def test_answers_to_a_foreign_origin_cannot_be_read(process: Process) -> None:
     """A foreign page gets no CORS header."""
     answer = ask(process.port, request(process.port, "GET", "/api/jobs", "Origin: http://evil.example"))
@@ -141,10 +163,12 @@ def test_answers_to_a_foreign_origin_cannot_be_read(process: Process) -> None:
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_body_over_the_limit_is_refused(process: Process, packed: bool) -> None:
-    """Row 13: 64 KiB, counted after decompression."""
+    """Row 13: 64 KiB, counted after decompression; memory stays flat."""
+    before = process.memory
     body = gzip.compress(b" " * 30_000_000) if packed else b" " * 70_000
     lines = (JSON, "Content-Encoding: gzip") if packed else (JSON,)
     assert ask(process.port, request(process.port, "POST", SUBMIT, *lines, body=body)).status == 413
+    assert process.memory - before < 8 * 1024 * 1024
 
 
 @pytest.mark.parametrize(
@@ -183,6 +207,10 @@ MARKER = "marker-of-this-test"
         f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n{MARKER}",
         f"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {MARKER}\x00\r\n\r\n",
         f"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: \x1b[31m{MARKER}\r\n\r\n",
+        f"GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: \x1b{MARKER}\r\n\r\n",
+        f"GET /\x1b{MARKER} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -{MARKER}\r\n\r\n",
+        f"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{MARKER}\r\n",
         f"\x16\x03\x01{MARKER}\r\n\r\n",
     ],
 )

@@ -234,7 +234,11 @@ addEventListener("popstate", () => {
     follower.clear();
   }
 });
-setInterval(() => put({}), 1000);
+setInterval(() => {
+  put({});
+  // Where other processes run the jobs, one that waits may wait for them.
+  if (state.health?.workers && stageOf(state.flow, state.connection) === "pending") learnMode();
+}, 1000);
 
 speak(language);
 if (address.job) pickUp(address.job);

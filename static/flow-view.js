@@ -1,6 +1,6 @@
 /** The main flow on the page: start, headline, progress, trouble. */
 import { byId, make, setAttribute, setText } from "./dom.js";
-import { counted, isWorking, phaseOf, progressText, stageOf, troubleOf } from "./flow.js";
+import { counted, isWorking, lacksWorker, phaseOf, progressText, stageOf, troubleOf } from "./flow.js";
 import { clockTime } from "./format.js";
 import { kindName } from "./jobs-state.js";
 
@@ -87,7 +87,7 @@ export function createFlow(actions) {
   return { update };
 }
 
-function headline(stage, { connection, t, kindOf, note }) {
+function headline(stage, { connection, health, t, kindOf, note }) {
   const { job } = connection;
   const loans = !job || job.kind === "fetch-loans";
   if (stage === "success") {
@@ -98,7 +98,7 @@ function headline(stage, { connection, t, kindOf, note }) {
   if (stage === "cancelled") return t(job.error_code ? "cancelled_shutdown" : "cancelled");
   if (["idle", "refused", "failed", "gone", "timedout"].includes(stage)) return "";
   if (stage === "running" && !loans) return `${kindName(job, t, kindOf(job.kind))} …`;
-  const text = t(stage);
+  const text = t(lacksWorker(stage, health) ? "no_worker" : stage);
   return note && (stage === "running" || stage === "pending") ? t("reconnected") + text : text;
 }
 

@@ -38,6 +38,12 @@ export function stageOf(flow, connection) {
   return job?.status ?? "pending";
 }
 
+/** @param {Stage} stage
+ * @param {{mode: string, workers?: Record<string, number>} | null} health without `workers`, the service runs jobs itself
+ * @returns {boolean} whether the job waits because no process that could run it is alive */
+export const lacksWorker = (stage, health) =>
+  stage === "pending" && Boolean(health?.workers) && !health.workers[health.mode];
+
 const WORKING = new Set(["starting", "reconnecting", "cancelling", "pending", "running"]);
 
 /** @param {Stage} stage

@@ -1,5 +1,5 @@
 import { IDLE } from "/static/connection.js";
-import { ageOf, AT_REST, counted, explain, isWorking, phaseOf, progressText, stageOf, TIMEOUT_MS, troubleOf } from "/static/flow.js";
+import { ageOf, AT_REST, counted, explain, isWorking, lacksWorker, phaseOf, progressText, stageOf, TIMEOUT_MS, troubleOf } from "/static/flow.js";
 import { translator } from "/static/i18n.js";
 import { equal, ok, test } from "./check.js";
 
@@ -25,6 +25,12 @@ test("a stage for everything that the page can know", () => {
 test("Starta is off exactly while something goes on", () => {
   const stages = ["idle", "refused", "starting", "gone", "success", "failed", "cancelled", "timedout", "reconnecting", "cancelling", "pending", "running"];
   equal(stages.filter(isWorking), ["starting", "reconnecting", "cancelling", "pending", "running"]);
+});
+
+test("a job that waits lacks a worker only where workers of its mode run jobs and none is alive", () => {
+  const lacks = (workers, stage = "pending") => lacksWorker(stage, { mode: "live", workers });
+  equal([lacks({}), lacks({ test: 1 }), lacks({ live: 1 }), lacks(undefined)], [true, true, false, false]);
+  equal([lacks({}, "running"), lacksWorker("pending", null)], [false, false]);
 });
 
 test("progress is told in the language's words", () => {

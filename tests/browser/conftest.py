@@ -1,6 +1,7 @@
-"""Chromium, one a session, and real services as processes of their own."""
+"""Chromium, and services to look at, one of each a session."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,10 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 from pytest_asyncio import is_async_test
 
-from tests.browser.plugin import plugin
-from tests.browser.processes import Service, sandbox
+from tests.browser.plugin import plugin_installed
+from tests.browser.processes import sandbox
 from tests.browser.reader import CHROMIUM, CHROMIUM_ARGS, fetch, open_page
+from tests.browser.served import NOBODY, Served, config_of, served
 
 HERE = Path(__file__).parent
 
@@ -34,58 +36,47 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+async def service() -> AsyncIterator[Served]:
     """A service on a sandbox that answers at once: 80 loans on 7 pages."""
-    async with sandbox() as settings:
-        with Service(tmp_path_factory.mktemp("service"), env=settings) as running:
-            yield running
-
-
-@pytest.fixture(scope="session")
-def test_mode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with two fixed loans."""
-    with Service(tmp_path_factory.mktemp("test-mode"), env={"TEST_MODE": "1"}) as running:
+    async with sandbox() as kameo, served(config_of(kameo)) as running:
         yield running
 
 
-_SILENT = {"KAMEO_READ_TIMEOUT": "300", "KAMEO_ASYNC_SHUTDOWN_GRACE_SECONDS": "0"}
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def silence() -> AsyncIterator[dict[str, str]]:
-    """The settings of a sandbox whose listing never answers.
-
-    It is one test's own: it takes each two-factor code once, and services that share no state know
-    nothing of each other's.
-    """
-    async with sandbox("hang") as settings:
-        yield {**settings, **_SILENT}
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def test_mode() -> AsyncIterator[Served]:
+    """A service with two fixed loans."""
+    async with served(NOBODY, mode="test") as running:
+        yield running
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def hanging(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+async def hanging() -> AsyncIterator[Served]:
     """A service whose jobs run until they are cancelled."""
-    async with sandbox("hang") as settings:
-        with Service(tmp_path_factory.mktemp("hanging"), env={**settings, **_SILENT}) as running:
-            yield running
+    async with sandbox("hang") as kameo, served(config_of(kameo, read_timeout=300)) as running:
+        yield running
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def watchable(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+async def watchable(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
     """A service whose pages come one after another, slowly enough to be seen, with a kind from elsewhere."""
-    folder = tmp_path_factory.mktemp("watchable")
-    env = {"KAMEO_MAX_CONCURRENCY": "1", "PYTHONPATH": str(plugin(folder))}
-    async with sandbox(latency=0.2) as settings:
-        with Service(folder, env={**settings, **env}) as running:
-            yield running
+    async with sandbox(latency=0.2) as kameo, AsyncExitStack() as stack:
+        with plugin_installed(tmp_path_factory.mktemp("plugin")):
+            running = await stack.enter_async_context(served(config_of(kameo, max_concurrency=1)))
+        yield running
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def moving(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+async def moving() -> AsyncIterator[Served]:
     """A service on a sandbox of two pages in which most of a day passes in a second."""
-    async with sandbox(pages=2, pace=60_000) as settings:
-        with Service(tmp_path_factory.mktemp("moving"), env=settings) as running:
-            yield running
+    async with sandbox(pages=2, pace=60_000) as kameo, served(config_of(kameo)) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def many() -> AsyncIterator[Served]:
+    """A service on a sandbox with a thousand loans."""
+    async with sandbox(pages=84) as kameo, served(config_of(kameo)) as running:
+        yield running
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -96,24 +87,30 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def many(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    """A service on a sandbox with a thousand loans."""
-    async with sandbox(pages=84) as settings:
-        with Service(tmp_path_factory.mktemp("many"), env=settings) as running:
-            yield running
+async def shown(browser: Browser, service: Served) -> AsyncIterator[Page]:
+    """A page on which 80 loans were fetched."""
+    async with open_page(browser) as page:
+        await fetch(page, service.url)
+        yield page
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def fetched(browser: Browser, service: Service) -> AsyncIterator[str]:
-    """The address of a finished fetch of 80 loans."""
-    async with open_page(browser) as page:
-        await fetch(page, service.url)
-        yield page.url
+async def fetched(shown: Page) -> str:
+    """The address of those 80 loans."""
+    return shown.url
+
+
+AS_AT_FIRST = """address => {
+  document.activeElement.blur();
+  history.replaceState(null, "", address);
+  dispatchEvent(new PopStateEvent("popstate"));
+  scrollTo(0, 0);
+}"""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def loans(page: Page, fetched: str) -> Page:
-    """A page that shows those 80 loans."""
-    await page.goto(fetched)
-    await page.locator(".result").wait_for(state="visible")
-    return page
+async def loans(shown: Page, fetched: str) -> Page:
+    """That page as it was when the loans came, with nothing sorted or left out."""
+    await shown.mouse.move(1, 1)
+    await shown.evaluate(AS_AT_FIRST, fetched)
+    return shown

@@ -1,6 +1,10 @@
-"""A kind from elsewhere, as an installed package would bring it."""
+"""A kind from elsewhere, as an installed package brings it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 CODE = """
 from typing import Literal
@@ -39,12 +43,14 @@ class Echo:
 """
 
 
-def plugin(folder: Path) -> Path:
-    """Writes the package and gives the folder for PYTHONPATH."""
-    site = folder / "site"
-    about = site / "echo_kind-1.0.dist-info"
-    about.mkdir(parents=True)
-    (site / "echo_kind.py").write_text(CODE)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: echo-kind\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[kameo_async.kinds]\necho = echo_kind:Echo\n")
-    return site
+@contextmanager
+def plugin_installed(folder: Path) -> Iterator[None]:
+    """Services that are made meanwhile have the kind."""
+    about = folder / "echo_of_the_page-1.0.dist-info"
+    about.mkdir()
+    (folder / "echo_of_the_page.py").write_text(CODE)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: echo-of-the-page\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[kameo_async.kinds]\necho = echo_of_the_page:Echo\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield

@@ -1,5 +1,6 @@
 """The service as a process, as a user starts it, and the sandbox that it fetches from."""
 
+import asyncio
 import os
 import re
 import selectors
@@ -16,7 +17,7 @@ from typing import Any, Self
 
 from kameo_async.clock import SystemClock
 from kameo_async.sandbox.options import SandboxOptions, parse_fault
-from kameo_async.sandbox.server import running_sandbox
+from kameo_async.sandbox.server import RunningSandbox, running_sandbox
 
 START_SECONDS = 20.0
 RATE_LIMIT = 6000
@@ -46,6 +47,9 @@ class Service:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
+        """Returns once it listens; does nothing where it does already."""
+        if self._process is not None:
+            return
         with (self._folder / "stderr.log").open("a") as log:
             self._process = subprocess.Popen(
                 self._command, cwd=self._folder, env=self._env, stdout=subprocess.PIPE, stderr=log, text=True
@@ -104,9 +108,24 @@ class Service:
 
 
 @asynccontextmanager
-async def sandbox(*faults: str, latency: float = 0, **options: Any) -> AsyncIterator[dict[str, str]]:
-    """An imitation of Kameo on the tests' own loop, never too busy; gives the settings that use it."""
+async def sandbox(*faults: str, latency: float = 0, **options: Any) -> AsyncIterator[RunningSandbox]:
+    """An imitation of Kameo on the tests' own loop, never too busy."""
     orders = tuple(map(parse_fault, faults))
     all_options = SandboxOptions(faults=orders, latency=(latency, latency), rate_limit=RATE_LIMIT, **options)
     async with running_sandbox(all_options, SystemClock()) as running:
-        yield {**running.settings(), "KAMEO_REQUESTS_PER_MINUTE": str(RATE_LIMIT)}
+        yield running
+
+
+@asynccontextmanager
+async def silent_kameo() -> AsyncIterator[dict[str, str]]:
+    """Something that takes connections and says nothing; gives the settings of a patient client."""
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1")
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    names = {"KAMEO_EMAIL": "a@b.example", "KAMEO_PASSWORD": "a", "KAMEO_TOTP_SECRET": "JBSWY3DPEHPK3PXP"}
+    async with server:
+        yield {**names, "KAMEO_BASE_URL": address, "KAMEO_API_URL": address, "KAMEO_READ_TIMEOUT": "300"}

@@ -1,13 +1,12 @@
 """The live list of all jobs, and the form for every kind."""
 
 import re
-from pathlib import Path
 
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.browser.processes import Service
 from tests.browser.proxy import running_proxy
 from tests.browser.reader import cancel, open_page, submit
+from tests.browser.served import NOBODY, Served, served
 
 
 def row_of(page: Page, job_id: str) -> Locator:
@@ -15,7 +14,7 @@ def row_of(page: Page, job_id: str) -> Locator:
     return page.get_by_role("table", name="Alla jobb").locator(f'tr[data-job="{job_id}"]')
 
 
-async def test_a_job_started_elsewhere_appears_and_moves(page: Page, test_mode: Service) -> None:
+async def test_a_job_started_elsewhere_appears_and_moves(page: Page, test_mode: Served) -> None:
     """Kind, status, age and time left, live, without a reload."""
     await page.goto(test_mode.url)
     await expect(page.get_by_role("heading", name="Alla jobb")).to_be_visible()
@@ -27,14 +26,14 @@ async def test_a_job_started_elsewhere_appears_and_moves(page: Page, test_mode: 
     await expect(row.get_by_role("cell").nth(3)).to_have_text(re.compile(r"^(59|60|1:00):\d\d$"))
 
 
-async def test_progress_shows_in_the_list(page: Page, watchable: Service) -> None:
+async def test_progress_shows_in_the_list(page: Page, watchable: Served) -> None:
     """Short: pages done of pages."""
     await page.goto(watchable.url)
     row = row_of(page, await submit(page, watchable.url))
     await expect(row.get_by_role("cell").nth(1)).to_have_text(re.compile(r"^[1-7]/7$"))
 
 
-async def test_visa_opens_a_job(page: Page, test_mode: Service) -> None:
+async def test_visa_opens_a_job(page: Page, test_mode: Served) -> None:
     """Its result is shown, and its id is in the address."""
     job_id = await submit(page, test_mode.url)
     await page.goto(test_mode.url)
@@ -43,7 +42,7 @@ async def test_visa_opens_a_job(page: Page, test_mode: Service) -> None:
     assert page.url.endswith(f"#job={job_id}")
 
 
-async def test_stoppa_cancels_a_job(page: Page, hanging: Service) -> None:
+async def test_stoppa_cancels_a_job(page: Page, hanging: Served) -> None:
     """The row says so, and the focus stays in it."""
     job_id = await submit(page, hanging.url)
     await page.goto(hanging.url)
@@ -54,14 +53,9 @@ async def test_stoppa_cancels_a_job(page: Page, hanging: Service) -> None:
     await expect(row.get_by_role("button", name="Visa")).to_be_focused()
 
 
-async def test_an_expired_job_leaves_the_list(page: Page, tmp_path: Path) -> None:
+async def test_an_expired_job_leaves_the_list(page: Page) -> None:
     """As soon as the service forgets it."""
-    env = {
-        "TEST_MODE": "1",
-        "KAMEO_ASYNC_JOB_TTL_SECONDS": "0.3",
-        "KAMEO_ASYNC_REAP_INTERVAL_SECONDS": "0.05",
-    }
-    with Service(tmp_path, env=env) as service:
+    async with served(NOBODY, job_ttl_seconds=0.3, reap_interval_seconds=0.05) as service:
         await page.goto(service.url)
         await expect(page.get_by_text("Inga jobb än.")).to_be_visible()
         row = row_of(page, await submit(page, service.url))
@@ -70,13 +64,13 @@ async def test_an_expired_job_leaves_the_list(page: Page, tmp_path: Path) -> Non
         await expect(page.get_by_text("Inga jobb än.")).to_be_visible()
 
 
-async def test_jobs_that_end_with_the_service_are_told(page: Page, test_mode: Service) -> None:
+async def test_jobs_that_end_with_the_service_are_told(page: Page, test_mode: Served) -> None:
     """A reader whose service keeps no jobs over a restart knows it."""
     await page.goto(test_mode.url)
     await expect(page.get_by_text("Jobben finns bara så länge tjänsten är i gång.")).to_be_visible()
 
 
-async def test_the_list_lives_without_websockets(page: Page, test_mode: Service) -> None:
+async def test_the_list_lives_without_websockets(page: Page, test_mode: Served) -> None:
     """It asks every few seconds instead."""
     await page.clock.install()
     async with running_proxy(test_mode.url, websockets=False) as proxy:
@@ -87,7 +81,7 @@ async def test_the_list_lives_without_websockets(page: Page, test_mode: Service)
         await expect(row_of(page, job_id)).to_be_visible()
 
 
-async def test_a_lost_service_is_told_in_the_list(page: Page, test_mode: Service) -> None:
+async def test_a_lost_service_is_told_in_the_list(page: Page, test_mode: Served) -> None:
     """And the list comes back with it."""
     async with running_proxy(test_mode.url) as proxy:
         await page.goto(proxy.url)
@@ -99,7 +93,7 @@ async def test_a_lost_service_is_told_in_the_list(page: Page, test_mode: Service
         await expect(row_of(page, job_id)).to_be_visible()
 
 
-async def test_a_long_list_shows_the_newest_and_the_rest_on_demand(page: Page, hanging: Service) -> None:
+async def test_a_long_list_shows_the_newest_and_the_rest_on_demand(page: Page, hanging: Served) -> None:
     """Eight rows, then all of them."""
     jobs = [await submit(page, hanging.url) for _ in range(10)]
     for job_id in jobs:
@@ -120,7 +114,7 @@ async def open_form(page: Page, address: str, kind: str) -> Locator:
     return page.locator("#kind-form")
 
 
-async def test_a_kind_from_elsewhere_has_a_form_and_a_result(page: Page, watchable: Service) -> None:
+async def test_a_kind_from_elsewhere_has_a_form_and_a_result(page: Page, watchable: Served) -> None:
     """Its fields come from its schema, it runs, and its table and the rest of its result are shown."""
     form = await open_form(page, watchable.url, "echo")
     await expect(form).to_contain_text("Returns the text, a word at a time.")
@@ -137,7 +131,7 @@ async def test_a_kind_from_elsewhere_has_a_form_and_a_result(page: Page, watchab
     await expect(page.get_by_role("status").first).to_have_text("Klart.")
 
 
-async def test_what_the_service_says_of_a_wrong_param_is_shown(page: Page, watchable: Service) -> None:
+async def test_what_the_service_says_of_a_wrong_param_is_shown(page: Page, watchable: Served) -> None:
     """Beside the form, and what was typed stays."""
     form = await open_form(page, watchable.url, "echo")
     await form.get_by_label("Text").fill("x")
@@ -149,7 +143,7 @@ async def test_what_the_service_says_of_a_wrong_param_is_shown(page: Page, watch
     await expect(page.get_by_role("alert")).to_be_empty()
 
 
-async def test_the_main_kind_has_a_form_too(page: Page, service: Service) -> None:
+async def test_the_main_kind_has_a_form_too(page: Page, service: Served) -> None:
     """With limit, pages and countries as the schema has them."""
     form = await open_form(page, service.url, "fetch-loans")
     await form.get_by_label("Max pages").fill("1")
@@ -158,7 +152,7 @@ async def test_the_main_kind_has_a_form_too(page: Page, service: Service) -> Non
     await expect(page.locator("#rows tr")).to_have_count(3)
 
 
-async def test_two_tabs_list_the_same(browser: Browser, page: Page, test_mode: Service) -> None:
+async def test_two_tabs_list_the_same(browser: Browser, page: Page, test_mode: Served) -> None:
     """What one starts the other lists."""
     await page.goto(test_mode.url)
     async with open_page(browser) as second:

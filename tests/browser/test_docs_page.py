@@ -2,15 +2,15 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Locator, Page
 
-from tests.browser.processes import Service
 from tests.browser.reader import open_page
+from tests.browser.served import NOBODY, Served, served
 
 VIOLATIONS = """
 window.violations = [];
@@ -20,8 +20,8 @@ document.addEventListener("securitypolicyviolation", (event) =>
 TOKEN = "a-token-for-the-docs"
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def reader(browser: Browser) -> AsyncIterator[Page]:
+@asynccontextmanager
+async def watched(browser: Browser) -> AsyncIterator[Page]:
     """A page on which no error, no blocked part and no request elsewhere is allowed."""
     said: list[str] = []
     asked: list[str] = []
@@ -35,6 +35,15 @@ async def reader(browser: Browser) -> AsyncIterator[Page]:
     assert said == []
     assert asked
     assert [url for url in asked if not url.startswith((f"{origin}/", "data:"))] == []
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def reader(browser: Browser, test_mode: Served) -> AsyncIterator[Page]:
+    """The docs on such a page, loaded once for all tests: they are as heavy as they are lasting."""
+    async with watched(browser) as page:
+        await page.goto(f"{test_mode.url}docs")
+        await page.locator(".opblock").first.wait_for()
+        yield page
 
 
 def _keep(said: list[str], message: ConsoleMessage) -> None:
@@ -60,10 +69,8 @@ async def executed(block: Locator) -> tuple[int, Any]:
     return int(re.findall(r"\d{3}", status)[0]), json.loads(body)
 
 
-async def test_every_operation_is_shown(reader: Page, test_mode: Service) -> None:
+async def test_every_operation_is_shown(reader: Page, test_mode: Served) -> None:
     """Offline, every operation of the description stands on the page."""
-    await reader.goto(f"{test_mode.url}docs")
-    await reader.locator(".opblock").first.wait_for()
     document = await (await reader.request.get(f"{test_mode.url}api/openapi.json")).json()
     operations = [
         each["operationId"] for path in document["paths"].values() for each in path.values() if "tags" in each
@@ -72,9 +79,8 @@ async def test_every_operation_is_shown(reader: Page, test_mode: Service) -> Non
     assert sorted(one.split("-", 2)[2] for one in shown) == sorted(operations)
 
 
-async def test_a_job_is_tried_out(reader: Page, test_mode: Service) -> None:
+async def test_a_job_is_tried_out(reader: Page) -> None:
     """With what the page fills in by itself a job is started, waited for, found, and its result read."""
-    await reader.goto(f"{test_mode.url}docs")
     block = await tried(reader, "start-fetch-loans")
     status, job = await executed(block)
     assert (status, job["status"]) == (200, "success"), job
@@ -84,9 +90,8 @@ async def test_a_job_is_tried_out(reader: Page, test_mode: Service) -> None:
     assert (status, again) == (200, job)
 
 
-async def test_what_does_not_fit_is_not_sent(reader: Page, test_mode: Service) -> None:
+async def test_what_does_not_fit_is_not_sent(reader: Page) -> None:
     """The page knows the ranges: a param out of range is marked, and nothing is asked."""
-    await reader.goto(f"{test_mode.url}docs")
     block = await tried(reader, "list-jobs")
     await block.get_by_placeholder("cursor").fill("99999999999999999999")
     await block.get_by_role("button", name="Execute").click()
@@ -94,18 +99,11 @@ async def test_what_does_not_fit_is_not_sent(reader: Page, test_mode: Service) -
     assert await block.locator(".live-responses-table").count() == 0
 
 
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with a token."""
-    env = {"TEST_MODE": "1", "KAMEO_ASYNC_TOKEN": TOKEN}
-    with Service(tmp_path_factory.mktemp("guarded"), env=env) as running:
-        yield running
-
-
-async def test_whoever_opened_the_page_may_try(reader: Page, guarded: Service) -> None:
+async def test_whoever_opened_the_page_may_try(browser: Browser) -> None:
     """Where a token is set the page's cookie is enough."""
-    await reader.goto(f"{guarded.url}?token={TOKEN}")
-    await reader.wait_for_url(guarded.url)
-    await reader.goto(f"{guarded.url}docs")
-    block = await tried(reader, "list-jobs")
-    assert await executed(block) == (200, {"total_jobs": 0, "jobs": []})
+    async with served(NOBODY, mode="test", token=TOKEN) as guarded, watched(browser) as page:
+        await page.goto(f"{guarded.url}?token={TOKEN}")
+        await page.wait_for_url(guarded.url)
+        await page.goto(f"{guarded.url}docs")
+        block = await tried(page, "list-jobs")
+        assert await executed(block) == (200, {"total_jobs": 0, "jobs": []})

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.processes import Service
 from tests.browser.reader import DESK, PHONE, fetch, open_page, submit
+from tests.browser.served import Served
 
 STATIC = Path(__file__).parents[2] / "static"
 MAX_PAGE_BYTES = 200_000
@@ -19,7 +19,7 @@ DARK = "rgb(16, 20, 21)"
     ("locale", "word"), [("sv-SE", "Starta"), ("en-GB", "Start"), ("de-DE", "Starta"), ("nb-NO", "Starta")]
 )
 async def test_the_first_language_is_the_browsers(
-    browser: Browser, service: Service, locale: str, word: str
+    browser: Browser, service: Served, locale: str, word: str
 ) -> None:
     """English for those who prefer it, Swedish for everybody else."""
     async with open_page(browser, locale=locale) as page:
@@ -28,7 +28,7 @@ async def test_the_first_language_is_the_browsers(
         assert await page.evaluate("document.documentElement.lang") == ("en" if word == "Start" else "sv")
 
 
-async def test_the_language_is_switched_and_remembered(page: Page, service: Service) -> None:
+async def test_the_language_is_switched_and_remembered(page: Page, service: Served) -> None:
     """Words, numbers and dates change at once, loans and all; a reload keeps it."""
     await fetch(page, service.url)
     await page.get_by_role("button", name="English").click()
@@ -42,7 +42,7 @@ async def test_the_language_is_switched_and_remembered(page: Page, service: Serv
     assert "locale=sv" not in (await page.get_by_role("link", name="CSV").get_attribute("href") or "")
 
 
-async def test_no_swedish_is_left_in_english(browser: Browser, service: Service) -> None:
+async def test_no_swedish_is_left_in_english(browser: Browser, service: Served) -> None:
     """Every text and every accessible name of the page itself is translated."""
     async with open_page(browser, locale="en-GB") as page:
         await page.goto(service.url)
@@ -55,7 +55,7 @@ async def test_no_swedish_is_left_in_english(browser: Browser, service: Service)
 
 @pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
 async def test_the_theme_follows_the_system_until_it_is_switched(
-    browser: Browser, service: Service, scheme: str, dark: bool
+    browser: Browser, service: Served, scheme: str, dark: bool
 ) -> None:
     """The switch turns it over, and a reload keeps it."""
     background = "getComputedStyle(document.body).backgroundColor"
@@ -68,7 +68,7 @@ async def test_the_theme_follows_the_system_until_it_is_switched(
         assert (await page.evaluate(background) == DARK) is not dark
 
 
-async def test_nothing_is_wider_than_the_window(page: Page, service: Service) -> None:
+async def test_nothing_is_wider_than_the_window(page: Page, service: Served) -> None:
     """From 320 px up the page never scrolls sideways, with 80 loans and with long words, which wrap."""
     await fetch(page, service.url)
     await page.evaluate(
@@ -83,7 +83,7 @@ async def test_nothing_is_wider_than_the_window(page: Page, service: Service) ->
         assert await title.evaluate("cell => cell.scrollWidth - cell.clientWidth") <= 0, width
 
 
-async def test_the_flow_by_keyboard_alone(page: Page, service: Service) -> None:
+async def test_the_flow_by_keyboard_alone(page: Page, service: Served) -> None:
     """Tab to the start, Enter, and on to the loans; the skip link comes first."""
     await page.goto(service.url)
     await page.keyboard.press("Tab")
@@ -101,7 +101,7 @@ async def test_the_flow_by_keyboard_alone(page: Page, service: Service) -> None:
     await expect(page.get_by_role("link", name="CSV")).to_be_focused()
 
 
-async def test_everything_that_has_the_focus_shows_it(page: Page, service: Service) -> None:
+async def test_everything_that_has_the_focus_shows_it(page: Page, service: Served) -> None:
     """A visible outline on each control that Tab reaches."""
     await fetch(page, service.url)
     outlined = """() => {
@@ -113,7 +113,7 @@ async def test_everything_that_has_the_focus_shows_it(page: Page, service: Servi
         assert await page.evaluate(outlined), await page.evaluate("document.activeElement.outerHTML")
 
 
-async def test_only_what_matters_is_announced(page: Page, watchable: Service) -> None:
+async def test_only_what_matters_is_announced(page: Page, watchable: Served) -> None:
     """A live region tells the start and the end, not each page and not each second."""
     await page.goto(watchable.url)
     await page.evaluate("""() => {
@@ -131,7 +131,7 @@ async def test_only_what_matters_is_announced(page: Page, watchable: Service) ->
     assert len(told) <= 4
 
 
-async def test_reduced_motion_is_respected(browser: Browser, hanging: Service) -> None:
+async def test_reduced_motion_is_respected(browser: Browser, hanging: Served) -> None:
     """No bar slides and nothing moves by transition for those who asked for that."""
     async with open_page(browser, reduced_motion="reduce") as page:
         job_id = await submit(page, hanging.url)
@@ -144,7 +144,7 @@ async def test_reduced_motion_is_respected(browser: Browser, hanging: Service) -
         await page.get_by_role("button", name="Avbryt").click()
 
 
-async def test_on_paper_there_is_nothing_to_press(page: Page, service: Service) -> None:
+async def test_on_paper_there_is_nothing_to_press(page: Page, service: Served) -> None:
     """Printing gives the loans in a table, light, without buttons and lists of jobs."""
     await fetch(page, service.url)
     await page.emulate_media(media="print", color_scheme="dark")
@@ -158,7 +158,7 @@ async def test_on_paper_there_is_nothing_to_press(page: Page, service: Service) 
 
 
 async def test_nothing_comes_from_elsewhere_and_nothing_breaks_the_policy(
-    page: Page, service: Service
+    page: Page, service: Served
 ) -> None:
     """Every request goes to the page's own origin, whatever the URL says, and the console stays clean."""
     urls: list[str] = []
@@ -232,7 +232,7 @@ def test_no_file_is_long() -> None:
         assert len(path.read_text().splitlines()) < 300, path
 
 
-async def test_both_widths_are_what_the_tests_think(browser: Browser, service: Service) -> None:
+async def test_both_widths_are_what_the_tests_think(browser: Browser, service: Served) -> None:
     """At a desk the header of the loans is a row, on a phone it is a strip of buttons to sort by."""
     for viewport, display in ((DESK, "grid"), (PHONE, "flex")):
         async with open_page(browser, viewport=viewport) as page:

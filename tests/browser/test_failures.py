@@ -1,18 +1,50 @@
 """What goes wrong, by really going wrong, and what the page says and offers then."""
 
 import re
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import pytest
+import pytest_asyncio
 from playwright.async_api import Page, expect
+from pydantic import SecretStr
 
-from tests.browser.processes import Service, sandbox
+from tests.browser.processes import Service, sandbox, silent_kameo
 from tests.browser.proxy import running_proxy
 from tests.browser.reader import cancel, fetch, job_id_of, start, submit
+from tests.browser.served import NOBODY, HurriedClock, Served, config_of, served
 
 
-async def test_missing_settings_are_named(page: Page, tmp_path: Path) -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def silence() -> AsyncIterator[dict[str, str]]:
+    """The settings of a Kameo that never answers, so that no two-factor code is ever used up."""
+    async with silent_kameo() as settings:
+        yield {**settings, "KAMEO_ASYNC_SHUTDOWN_GRACE_SECONDS": "0"}
+
+
+@pytest.fixture(scope="module")
+def _process(tmp_path_factory: pytest.TempPathFactory, silence: dict[str, str]) -> Iterator[Service]:
+    with Service(tmp_path_factory.mktemp("mortal"), env=silence) as service:
+        yield service
+
+
+@pytest.fixture
+def mortal(_process: Service) -> Service:
+    """A service to kill, whose jobs end with it and else go on until they are cancelled."""
+    _process.start()
+    return _process
+
+
+@pytest.fixture
+def durable(tmp_path: Path, silence: dict[str, str]) -> Iterator[Service]:
+    """The same, with jobs that outlive a restart."""
+    with Service(tmp_path, env={**silence, "KAMEO_ASYNC_STATE_FILE": str(tmp_path / "state.db")}) as service:
+        yield service
+
+
+async def test_missing_settings_are_named(page: Page) -> None:
     """The alert has the job's sentence, the settings that are missing, and what to do."""
-    with Service(tmp_path) as service:
+    async with served(NOBODY) as service:
         await start(page, service.url)
         alert = page.get_by_role("alert")
         await expect(alert).to_contain_text("Configuration error:")
@@ -24,25 +56,22 @@ async def test_missing_settings_are_named(page: Page, tmp_path: Path) -> None:
         await expect(alert).to_contain_text("Configuration error:")
 
 
-async def test_maintenance_at_kameo_is_called_that(page: Page, tmp_path: Path) -> None:
+async def test_maintenance_at_kameo_is_called_that(page: Page) -> None:
     """The alert says that Kameo has maintenance, and to wait."""
-    async with sandbox("maintenance") as settings:
-        with Service(tmp_path, env=settings) as service:
-            await start(page, service.url)
-            await expect(page.get_by_role("alert").get_by_role("heading")).to_have_text(
-                "Kameo har underhåll", timeout=40_000
-            )
+    async with sandbox("maintenance") as kameo, served(config_of(kameo), clock=HurriedClock()) as service:
+        await start(page, service.url)
+        await expect(page.get_by_role("alert").get_by_role("heading")).to_have_text("Kameo har underhåll")
+        await expect(page.get_by_role("alert")).to_contain_text("Vänta tills underhållet är över")
 
 
-async def test_a_wrong_password_is_told(page: Page, tmp_path: Path) -> None:
+async def test_a_wrong_password_is_told(page: Page) -> None:
     """The alert says that Kameo let nobody in, and how to try the settings."""
-    async with sandbox() as settings:
-        with Service(tmp_path, env={**settings, "KAMEO_PASSWORD": "wrong"}) as service:
-            await start(page, service.url)
-            await expect(page.get_by_role("alert")).to_contain_text("kameo-async check")
+    async with sandbox() as kameo, served(config_of(kameo, password=SecretStr("wrong"))) as service:
+        await start(page, service.url)
+        await expect(page.get_by_role("alert")).to_contain_text("kameo-async check")
 
 
-async def test_after_five_minutes_it_stops_following(page: Page, hanging: Service) -> None:
+async def test_after_five_minutes_it_stops_following(page: Page, hanging: Served) -> None:
     """By the page's clock; it says so, and offers to start anew or to go on waiting."""
     await page.clock.install()
     await start(page, hanging.url)
@@ -60,7 +89,7 @@ async def test_after_five_minutes_it_stops_following(page: Page, hanging: Servic
     await expect(page.get_by_role("status").first).to_have_text("Avbrutet.")
 
 
-async def test_a_refused_websocket_gives_way_to_long_polls(page: Page, watchable: Service) -> None:
+async def test_a_refused_websocket_gives_way_to_long_polls(page: Page, watchable: Served) -> None:
     """Behind a proxy that lets no websocket through the pages still come in, and the loans."""
     async with running_proxy(watchable.url, websockets=False) as proxy:
         await start(page, proxy.url)
@@ -69,7 +98,7 @@ async def test_a_refused_websocket_gives_way_to_long_polls(page: Page, watchable
         assert proxy.refused > 0
 
 
-async def test_a_websocket_that_never_opens_is_given_up(page: Page, watchable: Service) -> None:
+async def test_a_websocket_that_never_opens_is_given_up(page: Page, watchable: Served) -> None:
     """A websocket about which nothing is heard is no reason to wait for ever."""
     await page.clock.install()
     await page.add_init_script("window.WebSocket = class { close() {} };")
@@ -79,7 +108,7 @@ async def test_a_websocket_that_never_opens_is_given_up(page: Page, watchable: S
     await expect(page.locator(".result")).to_be_visible()
 
 
-async def test_a_lost_connection_is_told_and_found_again(page: Page, hanging: Service) -> None:
+async def test_a_lost_connection_is_told_and_found_again(page: Page, hanging: Served) -> None:
     """Återansluter …, and then the same job goes on."""
     async with running_proxy(hanging.url) as proxy:
         await start(page, proxy.url)
@@ -93,64 +122,49 @@ async def test_a_lost_connection_is_told_and_found_again(page: Page, hanging: Se
         await expect(page.get_by_role("status").first).to_have_text("Avbrutet.")
 
 
-async def test_a_service_that_restarts_is_waited_for_and_told(
-    page: Page, tmp_path: Path, silence: dict[str, str]
-) -> None:
+async def test_a_service_that_restarts_is_waited_for_and_told(page: Page, mortal: Service) -> None:
     """Killed in the middle of a job, up again: the job is gone, and the page says why."""
-    with Service(tmp_path, env=silence) as service:
-        await start(page, service.url)
-        await expect(page.get_by_role("status").first).to_have_text("Hämtar lånen …")
-        service.kill()
-        await expect(page.get_by_role("status").first).to_have_text("Återansluter …")
-        service.start()
-        await expect(page.get_by_role("alert")).to_contain_text("har startats om")
-        await expect(page.get_by_role("button", name="Försök igen")).to_be_focused()
-        await page.get_by_role("button", name="Försök igen").click()
-        await expect(page.get_by_role("status").first).to_have_text("Hämtar lånen …")
+    await start(page, mortal.url)
+    await expect(page.get_by_role("status").first).to_have_text("Hämtar lånen …")
+    mortal.kill()
+    await expect(page.get_by_role("status").first).to_have_text("Återansluter …")
+    mortal.start()
+    await expect(page.get_by_role("alert")).to_contain_text("har startats om")
+    await expect(page.get_by_role("button", name="Försök igen")).to_be_focused()
+    await page.get_by_role("button", name="Försök igen").click()
+    await expect(page.get_by_role("status").first).to_have_text("Hämtar lånen …")
 
 
-async def test_a_job_that_a_restart_cut_off_is_told(
-    page: Page, tmp_path: Path, silence: dict[str, str]
-) -> None:
+async def test_a_job_that_a_restart_cut_off_is_told(page: Page, durable: Service) -> None:
     """Where jobs outlive a restart, the page says what became of the one that was at work."""
-    env = {**silence, "KAMEO_ASYNC_STATE_FILE": str(tmp_path / "state.db")}
-    with Service(tmp_path, env=env) as service:
-        await start(page, service.url)
-        await expect(page.get_by_role("status").first).to_have_text("Hämtar lånen …")
-        service.kill()
-        await expect(page.get_by_role("status").first).to_have_text("Återansluter …")
-        service.start()
-        await expect(page.get_by_role("alert").get_by_role("heading")).to_have_text("Jobbet tappades bort")
-        await expect(page.get_by_role("button", name="Försök igen")).to_be_visible()
+    await start(page, durable.url)
+    await expect(page.get_by_role("status").first).to_have_text("Hämtar lånen …")
+    durable.kill()
+    await expect(page.get_by_role("status").first).to_have_text("Återansluter …")
+    durable.start()
+    await expect(page.get_by_role("alert").get_by_role("heading")).to_have_text("Jobbet tappades bort")
+    await expect(page.get_by_role("button", name="Försök igen")).to_be_visible()
 
 
-async def test_a_service_that_stops_tells_what_became_of_the_job(
-    page: Page, tmp_path: Path, silence: dict[str, str]
-) -> None:
+async def test_a_service_that_stops_tells_what_became_of_the_job(page: Page, mortal: Service) -> None:
     """SIGTERM ends the job as cancelled by the shutdown, and the page can still tell."""
-    with Service(tmp_path, env=silence) as service:
-        await start(page, service.url)
-        await expect(page.get_by_role("status").first).to_have_text("Hämtar lånen …")
-        service.stop()
-        await expect(page.get_by_role("alert")).to_contain_text("Tjänsten stoppades")
-        await expect(page.get_by_role("button", name="Försök igen")).to_be_visible()
+    await start(page, mortal.url)
+    await expect(page.get_by_role("status").first).to_have_text("Hämtar lånen …")
+    mortal.stop()
+    await expect(page.get_by_role("alert")).to_contain_text("Tjänsten stoppades")
+    await expect(page.get_by_role("button", name="Försök igen")).to_be_visible()
 
 
-async def test_an_expired_job_is_said_to_have_expired(page: Page, tmp_path: Path) -> None:
+async def test_an_expired_job_is_said_to_have_expired(page: Page) -> None:
     """A reload after the time that the service keeps jobs says why nothing is there."""
-    env = {
-        "TEST_MODE": "1",
-        "KAMEO_ASYNC_JOB_TTL_SECONDS": "0.2",
-        "KAMEO_ASYNC_REAP_INTERVAL_SECONDS": "0.05",
-    }
-    with Service(tmp_path, env=env) as service:
+    async with served(NOBODY, mode="test", job_ttl_seconds=0.2, reap_interval_seconds=0.05) as service:
         await fetch(page, service.url)
         await expect(page.get_by_text("Inga jobb än.")).to_be_visible()
         await page.reload()
         await expect(page.get_by_role("alert")).to_contain_text("gått ut")
 
 
-async def test_a_job_that_never_was_is_said_to_be_gone(page: Page, service: Service) -> None:
+async def test_a_job_that_never_was_is_said_to_be_gone(page: Page, service: Served) -> None:
     """With both reasons that there may be."""
     await page.goto(f"{service.url}#job=0192f0c1-7c1e-7d3a-9d53-0d2f5a3f7c11")
     alert = page.get_by_role("alert")
@@ -160,29 +174,27 @@ async def test_a_job_that_never_was_is_said_to_be_gone(page: Page, service: Serv
     await expect(page.locator(".result").get_by_role("rowheader")).to_have_count(80)
 
 
-async def test_a_service_that_is_down_is_told_at_the_start(page: Page, tmp_path: Path) -> None:
+async def test_a_service_that_is_down_is_told_at_the_start(page: Page, mortal: Service) -> None:
     """Starta on a dead service ends in an alert, and Försök igen works once it is back."""
-    with Service(tmp_path, env={"TEST_MODE": "1"}) as service:
-        await page.goto(service.url)
-        service.kill()
-        await page.get_by_role("button", name="Starta").click()
-        await expect(page.get_by_role("alert")).to_contain_text("Tjänsten svarar inte")
-        service.start()
-        await page.get_by_role("button", name="Försök igen").click()
-        await expect(page.locator(".result")).to_contain_text("Dummy Loan 1")
+    await page.goto(mortal.url)
+    mortal.kill()
+    await page.get_by_role("button", name="Starta").click()
+    await expect(page.get_by_role("alert")).to_contain_text("Tjänsten svarar inte")
+    mortal.start()
+    await page.get_by_role("button", name="Försök igen").click()
+    await expect(page.get_by_role("status").first).to_have_text("Hämtar lånen …")
 
 
-async def test_a_service_that_takes_no_more_says_so(page: Page, tmp_path: Path) -> None:
+async def test_a_service_that_takes_no_more_says_so(page: Page) -> None:
     """A refused submit shows the service's own sentence."""
-    env = {"TEST_MODE": "1", "KAMEO_ASYNC_MAX_RUNNING_JOBS": "1", "KAMEO_ASYNC_MAX_PENDING_JOBS": "0"}
-    with Service(tmp_path, env=env) as service:
+    async with served(NOBODY, mode="test", max_running_jobs=1, max_pending_jobs=0) as service:
         await page.goto(service.url)
         await submit(page, service.url)
         await page.get_by_role("button", name="Starta").click()
         await expect(page.get_by_role("alert")).to_contain_text("Jobbet kunde inte startas")
 
 
-async def test_every_request_has_a_time_limit(page: Page, service: Service) -> None:
+async def test_every_request_has_a_time_limit(page: Page, service: Served) -> None:
     """A service that takes a submit and never answers is given up, by the page's clock."""
     await page.clock.install()
     await page.goto(service.url)
@@ -195,7 +207,7 @@ async def test_every_request_has_a_time_limit(page: Page, service: Service) -> N
     await expect(page.get_by_role("alert")).to_contain_text("Tjänsten svarar inte")
 
 
-async def test_text_is_never_taken_for_html(page: Page, service: Service) -> None:
+async def test_text_is_never_taken_for_html(page: Page, service: Served) -> None:
     """A title that looks like HTML is shown as it is, and an address that is a script is no link."""
     name = "<img src=x onerror=alert(1)><b>bold</b>"
     job = await submit(page, service.url, max_pages=1, limit=1)

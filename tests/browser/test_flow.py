@@ -1,16 +1,15 @@
 """The main flow: start, watch, cancel, read; by role and name, as a reader meets it."""
 
 import re
-from pathlib import Path
 
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser.processes import Service
 from tests.browser.reader import cancel, fetch, job_id_of, open_page, start, submit
+from tests.browser.served import NOBODY, Served, served
 
 
 async def test_countries_stand_beside_the_button_and_norways_absence_shows(
-    page: Page, service: Service
+    page: Page, service: Served
 ) -> None:
     """Sweden and Denmark are on, Norway is off but there to see."""
     await page.goto(service.url)
@@ -21,7 +20,7 @@ async def test_countries_stand_beside_the_button_and_norways_absence_shows(
     await expect(countries.get_by_role("checkbox", name="NO")).not_to_be_checked()
 
 
-async def test_a_fetch_shows_its_loans(page: Page, service: Service) -> None:
+async def test_a_fetch_shows_its_loans(page: Page, service: Served) -> None:
     """Starta leads to the loans in `.result`, each in a row of a real table."""
     await fetch(page, service.url)
     result = page.locator(".result")
@@ -31,7 +30,7 @@ async def test_a_fetch_shows_its_loans(page: Page, service: Service) -> None:
     await expect(page.get_by_role("button", name="Starta")).to_be_enabled()
 
 
-async def test_the_countries_that_are_ticked_are_fetched(page: Page, service: Service) -> None:
+async def test_the_countries_that_are_ticked_are_fetched(page: Page, service: Served) -> None:
     """Norway alone gives Norwegian loans alone."""
     await page.goto(service.url)
     for code in ("SE", "DK", "NO"):
@@ -41,7 +40,7 @@ async def test_the_countries_that_are_ticked_are_fetched(page: Page, service: Se
     await expect(page.locator(".result").get_by_role("heading", name="SEK")).to_have_count(0)
 
 
-async def test_without_a_country_nothing_starts(page: Page, service: Service) -> None:
+async def test_without_a_country_nothing_starts(page: Page, service: Served) -> None:
     """The page asks for a country and starts no job."""
     await page.goto(service.url)
     for code in ("SE", "DK"):
@@ -60,7 +59,7 @@ WATCH = """() => {
 }"""
 
 
-async def test_while_it_works(page: Page, watchable: Service) -> None:
+async def test_while_it_works(page: Page, watchable: Served) -> None:
     """The progress bar counts pages in value and words; Starta is off, the spinner turns."""
     await page.goto(watchable.url)
     await page.evaluate(WATCH)
@@ -76,7 +75,7 @@ async def test_while_it_works(page: Page, watchable: Service) -> None:
     await expect(page.get_by_role("button", name="Starta")).to_be_enabled()
 
 
-async def test_elapsed_time_runs(page: Page, hanging: Service) -> None:
+async def test_elapsed_time_runs(page: Page, hanging: Served) -> None:
     """By the page's clock, from the start of the job."""
     await page.clock.install()
     await start(page, hanging.url)
@@ -86,7 +85,7 @@ async def test_elapsed_time_runs(page: Page, hanging: Service) -> None:
     await cancel(page, hanging.url, await job_id_of(page))
 
 
-async def test_progress_without_a_total_has_no_value(page: Page, hanging: Service) -> None:
+async def test_progress_without_a_total_has_no_value(page: Page, hanging: Served) -> None:
     """While nothing is counted the progress bar says that it does not know."""
     await start(page, hanging.url)
     bar = page.get_by_role("progressbar")
@@ -95,7 +94,7 @@ async def test_progress_without_a_total_has_no_value(page: Page, hanging: Servic
     await cancel(page, hanging.url, await job_id_of(page))
 
 
-async def test_avbryt_cancels(page: Page, hanging: Service) -> None:
+async def test_avbryt_cancels(page: Page, hanging: Served) -> None:
     """Avbryt ends the job at the service too, and the page says so."""
     await start(page, hanging.url)
     await page.get_by_role("button", name="Avbryt").click()
@@ -106,7 +105,7 @@ async def test_avbryt_cancels(page: Page, hanging: Service) -> None:
     await expect(page.get_by_role("button", name="Starta")).to_be_focused()
 
 
-async def test_the_job_is_in_the_fragment_and_a_reload_picks_it_up(page: Page, hanging: Service) -> None:
+async def test_the_job_is_in_the_fragment_and_a_reload_picks_it_up(page: Page, hanging: Served) -> None:
     """Reloading goes on with the same running job."""
     await start(page, hanging.url)
     await page.wait_for_url("**/#job=*")
@@ -118,7 +117,7 @@ async def test_the_job_is_in_the_fragment_and_a_reload_picks_it_up(page: Page, h
     await expect(page.get_by_role("status").first).to_have_text("Avbrutet.")
 
 
-async def test_a_second_tab_follows_the_same_job(browser: Browser, page: Page, hanging: Service) -> None:
+async def test_a_second_tab_follows_the_same_job(browser: Browser, page: Page, hanging: Served) -> None:
     """What one tab cancels the other tells too."""
     await start(page, hanging.url)
     await page.wait_for_url("**/#job=*")
@@ -129,7 +128,7 @@ async def test_a_second_tab_follows_the_same_job(browser: Browser, page: Page, h
         await expect(second.get_by_role("status").first).to_have_text("Avbrutet.")
 
 
-async def test_a_reload_shows_a_finished_job_again(page: Page, test_mode: Service) -> None:
+async def test_a_reload_shows_a_finished_job_again(page: Page, test_mode: Served) -> None:
     """The result is still there, with the time that it took."""
     job_id = await submit(page, test_mode.url)
     await page.goto(f"{test_mode.url}#job={job_id}")
@@ -139,7 +138,7 @@ async def test_a_reload_shows_a_finished_job_again(page: Page, test_mode: Servic
     await expect(page.locator("#elapsed")).to_have_text("0:01")
 
 
-async def test_back_leaves_the_job(page: Page, test_mode: Service) -> None:
+async def test_back_leaves_the_job(page: Page, test_mode: Served) -> None:
     """The browser's back button returns to the empty start, forward to the result."""
     await fetch(page, test_mode.url)
     await page.go_back()
@@ -149,11 +148,11 @@ async def test_back_leaves_the_job(page: Page, test_mode: Service) -> None:
 
 
 async def test_invented_loans_are_never_taken_for_real_ones(
-    page: Page, tmp_path: Path, service: Service, test_mode: Service
+    page: Page, service: Served, test_mode: Served
 ) -> None:
     """The page says that it is the sandbox or the test mode; the real thing needs no label."""
     mode = page.locator("#mode")
-    with Service(tmp_path, "--sandbox") as invented:
+    async with served(NOBODY, mode="sandbox") as invented:
         await page.goto(invented.url)
         await expect(mode).to_contain_text("Sandlåda")
     await page.goto(test_mode.url)

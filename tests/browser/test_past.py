@@ -9,6 +9,7 @@ from playwright.async_api import Locator, Page, Route, expect
 
 from tests.browser.processes import Service, sandbox
 from tests.browser.reader import fetch, submit
+from tests.browser.served import Served, config_of, served
 
 CURVE = re.compile(r"^Tecknat \d+\s% .*\d\d:\d\d, \d+\s% .*\d\d:\d\d$")
 SECONDS = 20
@@ -53,29 +54,28 @@ async def histories(page: Page, address: str) -> int:
     return int((await answer.json())["total_jobs"])
 
 
-async def test_loans_are_seen_to_move(page: Page, tmp_path: Path) -> None:
+async def test_loans_are_seen_to_move(page: Page) -> None:
     """From the second fetch on there are badges, speeds, curves, and a line that says since when."""
-    async with sandbox(pages=2, pace=60_000) as settings:
-        with Service(tmp_path, env=settings) as service:
-            await fetch(page, service.url)
-            await expect(page.locator("#since")).to_be_hidden()
-            await expect(curves(page)).to_have_count(0)
-            assert await histories(page, service.url) == 0
-            job = await fetched_until_moving(page, service.url, new=True)
-            await page.goto(f"{service.url}#job={job['job_id']}")
-            await expect(page.locator("#since")).to_have_text(re.compile(r"^Sedan \d\d:\d\d: \d+ (nytt|nya)"))
-            new = row_of(page, job["data"]["changes"]["new"][0])
-            await expect(new).to_contain_text("Nytt")
-            await expect(curves(new)).to_have_count(0)
-            moving = row_of(page, moving_of(job)[0]["id"])
-            await expect(moving).to_contain_text(re.compile(r"≈ [\d\s]+(mn )?kr/tim"))
-            await expect(curves(moving)).to_be_visible()
-            await page.reload()
-            await expect(curves(moving)).to_be_visible()
-            assert await histories(page, service.url) == 1
+    async with sandbox(pages=2, pace=60_000) as kameo, served(config_of(kameo)) as service:
+        await fetch(page, service.url)
+        await expect(page.locator("#since")).to_be_hidden()
+        await expect(curves(page)).to_have_count(0)
+        assert await histories(page, service.url) == 0
+        job = await fetched_until_moving(page, service.url, new=True)
+        await page.goto(f"{service.url}#job={job['job_id']}")
+        await expect(page.locator("#since")).to_have_text(re.compile(r"^Sedan \d\d:\d\d: \d+ (nytt|nya)"))
+        new = row_of(page, job["data"]["changes"]["new"][0])
+        await expect(new).to_contain_text("Nytt")
+        await expect(curves(new)).to_have_count(0)
+        moving = row_of(page, moving_of(job)[0]["id"])
+        await expect(moving).to_contain_text(re.compile(r"≈ [\d\s]+(mn )?kr/tim"))
+        await expect(curves(moving)).to_be_visible()
+        await page.reload()
+        await expect(curves(moving)).to_be_visible()
+        assert await histories(page, service.url) == 1
 
 
-async def test_loans_do_not_wait_for_their_curves(page: Page, moving: Service) -> None:
+async def test_loans_do_not_wait_for_their_curves(page: Page, moving: Served) -> None:
     """They show at once; the curves come when they come, and stay in order and language."""
     job = await fetched_until_moving(page, moving.url)
     release = asyncio.Event()
@@ -98,7 +98,7 @@ async def test_loans_do_not_wait_for_their_curves(page: Page, moving: Service) -
     await expect(row).to_contain_text("kr/h")
 
 
-async def test_without_a_past_nothing_is_missed(page: Page, moving: Service) -> None:
+async def test_without_a_past_nothing_is_missed(page: Page, moving: Served) -> None:
     """A service that cannot tell the past leaves the loans as they are, without a word."""
     job = await fetched_until_moving(page, moving.url)
     await page.route("**/api/jobs/loan-history", lambda route: route.fulfill(status=503, json={}))
@@ -111,7 +111,7 @@ async def test_without_a_past_nothing_is_missed(page: Page, moving: Service) -> 
     await expect(page.get_by_role("status").first).to_contain_text("Klart")
 
 
-async def test_the_past_is_that_of_the_fetch_that_is_shown(page: Page, moving: Service) -> None:
+async def test_the_past_is_that_of_the_fetch_that_is_shown(page: Page, moving: Served) -> None:
     """It is asked for up to that fetch, for the loans that were seen before."""
     job = await fetched_until_moving(page, moving.url, new=True)
     async with page.expect_request("**/api/jobs/loan-history") as asked:

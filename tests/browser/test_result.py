@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from tests.browser.processes import Service
 from tests.browser.reader import result_of, submit
+from tests.browser.served import Served
 
 
 async def test_each_chart_has_title_text_axes_and_a_tooltip(loans: Page) -> None:
@@ -38,7 +38,7 @@ async def test_each_chart_has_title_text_axes_and_a_tooltip(loans: Page) -> None
         await expect(tip).to_be_visible()
 
 
-async def test_few_loans_have_no_charts(page: Page, service: Service) -> None:
+async def test_few_loans_have_no_charts(page: Page, service: Served) -> None:
     """Below five a chart says nothing; the table then shows the teasers."""
     job = await submit(page, service.url, limit=4, max_pages=1)
     await page.goto(f"{service.url}#job={job}")
@@ -56,7 +56,7 @@ async def test_a_filter_that_leaves_few_hides_the_charts(loans: Page) -> None:
     await expect(loans.get_by_role("figure")).to_have_count(3)
 
 
-async def test_one_loan_is_told_in_the_singular(page: Page, service: Service) -> None:
+async def test_one_loan_is_told_in_the_singular(page: Page, service: Served) -> None:
     """Neither search nor filters stand in the way of a single loan."""
     job = await submit(page, service.url, limit=1, max_pages=1)
     await page.goto(f"{service.url}#job={job}")
@@ -65,7 +65,7 @@ async def test_one_loan_is_told_in_the_singular(page: Page, service: Service) ->
     await expect(page.locator("#rows tr")).to_have_count(1)
 
 
-async def test_no_loans_is_an_answer_too(page: Page, service: Service) -> None:
+async def test_no_loans_is_an_answer_too(page: Page, service: Served) -> None:
     """It says that nothing is on offer, and shows no empty table."""
     job = await submit(page, service.url, page=500)
     await page.goto(f"{service.url}#job={job}")
@@ -94,7 +94,7 @@ UNTOLD = {"loan_to_value": None, "subscribed_per_hour": None}
 
 
 @pytest.mark.parametrize("told", [True, False])
-async def test_what_is_new_and_changed_is_marked(page: Page, service: Service, told: bool) -> None:
+async def test_what_is_new_and_changed_is_marked(page: Page, service: Served, told: bool) -> None:
     """Where the result tells it; without it there is no empty place for it."""
     job = await submit(page, service.url, limit=6, max_pages=1)
 
@@ -151,7 +151,7 @@ MEASURE = """async () => {
 }"""
 
 
-async def test_a_thousand_loans_are_quick(page: Page, many: Service) -> None:
+async def test_a_thousand_loans_are_quick(page: Page, many: Served) -> None:
     """Each of sorting, filtering and drawing them takes less than 100 ms, style and layout included."""
     job = await submit(page, many.url, limit=100)
     await page.goto(f"{many.url}#job={job}")

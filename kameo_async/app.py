@@ -1,7 +1,7 @@
 """The composition root: makes everything, hands everybody what they need, and takes it down in reverse."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from kameo_async.kameo.transport import Observer
 from kameo_async.kinds import installed_kinds
 from kameo_async.kinds.loan_fetch import LoanFetchJobService
 from kameo_async.kinds.loan_history import LoanHistoryJobService
-from kameo_async.places import archive_file
+from kameo_async.places import archive_file, archive_source, state_file
 from kameo_async.settings import KameoSettings, Mode, ServiceSettings, SettingsError, load
 from kameo_async.web import documents
 from kameo_async.web.access import Access
@@ -114,10 +114,30 @@ def cluster_of(settings: ServiceSettings, mode: Mode, clock: Clock, *, runs_jobs
     return Cluster(settings.database_url.get_secret_value(), mode, runs_jobs=runs_jobs, clock=clock)
 
 
-def shared_of(cluster: "Cluster | None", state: Path | None, mode: Mode, clock: Clock) -> Shared:
+def shared_of(
+    cluster: "Cluster | None", state: Path | None, mode: Mode, clock: Clock, *, by_hand: bool = False
+) -> Shared:
     """What fetches share: with a database all that others do too, else the files beside `state`."""
-    archive = Archive(archive_file(state, mode), clock)
-    return Shared(archive) if cluster is None else cluster.shared(archive)
+    if cluster is not None:
+        return cluster.shared(archive_source(mode), by_hand=by_hand)
+    return Shared(Archive(archive_file(state, mode), clock))
+
+
+@asynccontextmanager
+async def sharing(settings: ServiceSettings, mode: Mode, *, by_hand: bool = False) -> AsyncIterator[Shared]:
+    """What a command has in common with the service; `by_hand` is for who tries the settings.
+
+    Raises SettingsError, OSError.
+    """
+    clock = SystemClock()
+    cluster = cluster_of(settings, mode, clock, runs_jobs=False)
+    async with AsyncExitStack() as stack:
+        if cluster is not None:
+            await stack.enter_async_context(cluster)
+            await cluster.read_clock()
+        shared = shared_of(cluster, state_file(settings, mode), mode, clock, by_hand=by_hand)
+        await stack.enter_async_context(shared.archive)
+        yield shared
 
 
 def all_kinds(

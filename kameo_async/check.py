@@ -5,13 +5,10 @@ import asyncio
 import click
 
 from kameo_async import log
-from kameo_async.app import kameo_config
+from kameo_async.app import kameo_config, sharing
 from kameo_async.clock import SystemClock
-from kameo_async.kameo.archive import Archive
-from kameo_async.kameo.archived_session import ArchivedSessionState
 from kameo_async.kameo.check import check
 from kameo_async.kameo.errors import KameoError
-from kameo_async.places import archive_file, state_file
 from kameo_async.settings import ServiceSettings, load
 
 
@@ -24,10 +21,9 @@ def run() -> int:
 
 async def _check(settings: ServiceSettings) -> int:
     clock = SystemClock()
-    path = archive_file(state_file(settings, "live"), "live")
     try:
-        async with Archive(path, clock) as archive:
-            async for step, detail in check(kameo_config(), clock, _tell, ArchivedSessionState(archive)):
+        async with sharing(settings, "live", by_hand=True) as shared:
+            async for step, detail in check(kameo_config(), clock, _tell, shared):
                 click.echo(f"{click.style('ok', fg='green')}      {step}: {detail}")
     except KameoError as error:
         click.echo(f"{click.style('failed', fg='red')}  {error}", err=True)

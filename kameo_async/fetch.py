@@ -23,18 +23,15 @@ from rich.progress import (
 from rich.table import Table
 
 from kameo_async import export, log
-from kameo_async.app import ReadConfig, kameo_config
+from kameo_async.app import ReadConfig, kameo_config, sharing
 from kameo_async.ask import Asker
 from kameo_async.clock import SystemClock
 from kameo_async.jobs.document import JsonNumbers, decode, encode
 from kameo_async.jobs.errors import InvalidParamsError
 from kameo_async.jobs.models import Job, JobStatus
 from kameo_async.jobs.service import JobLimits, JobService
-from kameo_async.kameo.archive import Archive
 from kameo_async.kameo.archive.changes import Changes
-from kameo_async.kameo.shared import Shared
 from kameo_async.kinds.loan_fetch import LoanFetchJobService
-from kameo_async.places import archive_file, state_file
 from kameo_async.sandbox.options import SandboxOptions
 from kameo_async.sandbox.server import running_sandbox
 from kameo_async.serve import sandbox_config
@@ -88,13 +85,17 @@ def run(options: FetchOptions) -> int:
 
 async def _fetch(options: FetchOptions, settings: ServiceSettings) -> Job:
     async with _config(options) as read_config:
-        clock, mode = SystemClock(), _mode(options, settings)
-        archive = Archive(archive_file(state_file(settings, mode), mode), clock)
-        kind = LoanFetchJobService(read_config, clock=clock, shared=Shared(archive), test_mode=mode == "test")
+        mode = _mode(options, settings)
         limits = JobLimits(timeout_seconds=settings.job_timeout_seconds, grace_seconds=0)
-        async with archive, JobService([kind], limits) as jobs:
-            job = await jobs.submit(KIND, options.params)
-            return await _followed(jobs, job)
+        async with sharing(settings, mode) as shared:
+            if options.ask:  # a code that was mistyped must not keep others from logging in
+                shared = replace(shared, logins=None)
+            kind = LoanFetchJobService(
+                read_config, clock=SystemClock(), shared=shared, test_mode=mode == "test"
+            )
+            async with JobService([kind], limits) as jobs:
+                job = await jobs.submit(KIND, options.params)
+                return await _followed(jobs, job)
 
 
 def _mode(options: FetchOptions, settings: ServiceSettings) -> Mode:

@@ -26,6 +26,11 @@ def archive_file(state: Path | None, mode: Mode) -> Path | None:
     return state.with_name(f"{state.stem}{mark}.archive{state.suffix}")
 
 
+def archive_source(mode: Mode) -> str:
+    """What tells these loans from others in a database: the mode, and the site where it is not Kameo's."""
+    return f"{mode}{_other_site()}" if mode == "live" else mode
+
+
 def _other_site() -> str:
     """The host that stands in for Kameo's own, such as that of `kameo-async sandbox`; empty for Kameo's."""
     try:

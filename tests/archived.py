@@ -1,5 +1,6 @@
 """What the archive's tests share: loans, fetches of them, and an archive with a clock of its own."""
 
+import itertools
 import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -7,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from kameo_async.engines.postgres.archive import PostgresArchive
 from kameo_async.kameo.archive import Archive, Memory, Sighting, Visit
 from kameo_async.kameo.loan import Loan
 from kameo_async.kameo.models import read_page
@@ -15,6 +17,8 @@ from tests.scripted_upstream import row
 
 HOUR = 3600.0
 MANY = 1_000_000
+
+_sources = itertools.count(1)
 
 
 def loan(number: int, subscribed: Any = 0, **fields: Any) -> Loan:
@@ -51,6 +55,16 @@ async def fetches(path: Path | None, clock: FakeClock | None = None) -> AsyncIte
     """An archive in a file, or in memory."""
     clock = clock or FakeClock()
     async with Archive(path, clock) as archive:
+        yield Fetches(archive, clock)
+
+
+@asynccontextmanager
+async def postgres_fetches(
+    url: str, source: str | None = None, clock: FakeClock | None = None
+) -> AsyncIterator[Fetches]:
+    """An archive in a database, of a source that no other test has."""
+    clock = clock or FakeClock()
+    async with PostgresArchive(url, source or f"test-{next(_sources)}", clock) as archive:
         yield Fetches(archive, clock)
 
 

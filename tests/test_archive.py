@@ -1,6 +1,7 @@
 """The archive: changes between fetches, first sights, speeds, history."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -14,14 +15,36 @@ from hypothesis import strategies as st
 from kameo_async.kameo.archive import Visit
 from kameo_async.kameo.archive.changes import Changes, Seen, seen
 from kameo_async.kameo.loan import Loan
-from tests.archived import HOUR, Fetches, ago, fetches, loan
+from tests.archived import HOUR, Fetches, ago, fetches, loan, postgres_fetches
 from tests.clock import FakeClock
+from tests.postgres.server import Server, server
+
+__all__ = ["server"]
+
+STEP = 58_000_000
+KEPT = ["sqlite", pytest.param("postgres", marks=pytest.mark.database)]
 
 
-@pytest.fixture
-async def fetch() -> AsyncIterator[Fetches]:
-    """An archive in memory."""
-    async with fetches(None) as opened:
+@pytest.fixture(scope="module")
+def database(server: Server) -> Iterator[str]:
+    """A database for all tests of this file, each of which has a source of its own."""
+    with server.lent() as url:
+        yield url
+
+
+@asynccontextmanager
+async def archive_in(kept: str, request: pytest.FixtureRequest) -> AsyncIterator[Fetches]:
+    """An archive in memory, or one in PostgreSQL."""
+    is_shared = kept == "postgres"
+    opened = postgres_fetches(request.getfixturevalue("database")) if is_shared else fetches(None)
+    async with opened as fetch:
+        yield fetch
+
+
+@pytest.fixture(params=KEPT)
+async def fetch(request: pytest.FixtureRequest) -> AsyncIterator[Fetches]:
+    """An archive of each sort."""
+    async with archive_in(request.param, request) as opened:
         yield opened
 
 
@@ -248,15 +271,16 @@ LISTINGS = st.lists(st.sampled_from(list(LOANS.values())), unique_by=lambda one:
 ROUNDS = st.lists(st.tuples(LISTINGS, st.booleans(), st.sampled_from([("SE",), ("SE", "DK")])), max_size=8)
 
 
+@pytest.mark.parametrize("kept", KEPT)
 @settings(deadline=None, max_examples=40)
-@given(ROUNDS)
+@given(rounds=ROUNDS)
 async def test_changes_fold_to_the_last_snapshot(
-    rounds: list[tuple[list[Loan], bool, tuple[str, ...]]],
+    request: pytest.FixtureRequest, kept: str, rounds: list[tuple[list[Loan], bool, tuple[str, ...]]]
 ) -> None:
     """All changes folded over the first snapshot give the last one, for each set of countries."""
     known: dict[tuple[str, ...], dict[int, Seen]] = {}
     folded: dict[tuple[str, ...], dict[int, Seen]] = {}
-    async with fetches(None) as fetch:
+    async with archive_in(kept, request) as fetch:
         for loans, whole, countries in rounds:
             listed = {one.id: seen(one) for one in loans}
             memory = await fetch(*loans, countries=countries, whole=whole)
@@ -268,12 +292,15 @@ async def test_changes_fold_to_the_last_snapshot(
             assert folded[countries] == known[countries]
 
 
+@pytest.mark.parametrize("kept", KEPT)
 @settings(deadline=None, max_examples=40)
-@given(ROUNDS)
-async def test_history_ends_with_what_was_seen_last(rounds: list[tuple[list[Loan], bool, Any]]) -> None:
+@given(rounds=ROUNDS)
+async def test_history_ends_with_what_was_seen_last(
+    request: pytest.FixtureRequest, kept: str, rounds: list[tuple[list[Loan], bool, Any]]
+) -> None:
     """The last row of a loan is as it was last listed, and no row repeats the one before."""
     last: dict[int, tuple[Any, ...]] = {}
-    async with fetches(None) as fetch:
+    async with archive_in(kept, request) as fetch:
         for loans, whole, countries in rounds:
             last |= {one.id: (one.subscribed_amount, one.state) for one in loans}
             await fetch(*loans, countries=countries, whole=whole)
@@ -291,6 +318,15 @@ async def test_a_thousand_loans_at_once(fetch: Fetches) -> None:
     memory = await fetch(*listing[:-1], loan(1000, 5))
     assert [one.id for one in memory.changes.changed] == [1000]
     assert len(memory.pasts) == 1001
+
+
+async def test_a_code_is_used_once(fetch: Fetches) -> None:
+    """Nor is an older one, but for one of a clock that was wrong; each account has its own."""
+    use = fetch.archive.use_code
+    assert [await use("a", step) for step in (STEP, STEP, STEP - 1, STEP + 1)] == [True, False, False, True]
+    assert await use("b", STEP)
+    assert await use("a", STEP + 1_000_000)
+    assert [await use("a", STEP + 2), await use("a", STEP + 2)] == [True, False]
 
 
 async def test_it_is_there_after_a_restart(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 import structlog
 
 from kameo_async.kameo.archive import Archive, ArchiveError
-from kameo_async.kameo.archive.sqlite import MIGRATIONS, Database
+from kameo_async.kameo.archive.sqlite import MIGRATIONS, SqliteDatabase
 from tests.archived import HOUR, ago, fetches, loan
 from tests.clock import FakeClock
 
@@ -156,7 +156,7 @@ def test_a_new_file_that_another_process_prepares(path: Path) -> None:
     path.parent.mkdir()
     with closing(sqlite3.connect(path, isolation_level=None)) as other, ThreadPoolExecutor() as threads:
         other.execute("BEGIN IMMEDIATE")
-        opened = threads.submit(lambda: Database.open(path, FakeClock().now()).close())
+        opened = threads.submit(lambda: SqliteDatabase.open(path, FakeClock().now()).close())
         with pytest.raises(TimeoutError):
             opened.result(timeout=0.01)
         other.execute("ROLLBACK")

@@ -27,6 +27,10 @@ _OPTIONS = {
     "shared_buffers": "64MB",
     "autovacuum_naptime": "5s",
 }
+_TABLES = (
+    "job, kept, worker, throttle, login, codes, refusal,"
+    " facts, archive_fetches, archive_sightings, archive_listed"
+)
 
 
 class Server:
@@ -63,7 +67,7 @@ class Server:
         url = self._free.pop() if self._free else self.database()
         _prepare(url)
         yield url
-        self.execute("TRUNCATE job, kept, worker, throttle, login, codes, refusal RESTART IDENTITY", url)
+        self.execute(f"TRUNCATE {_TABLES} RESTART IDENTITY", url)
         self._free.append(url)
 
     def database(self, template: str = "template0") -> str:

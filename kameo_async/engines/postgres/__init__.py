@@ -10,6 +10,7 @@ from functools import partial
 from typing import Self
 
 from kameo_async.clock import Clock, SystemClock
+from kameo_async.engines.postgres.archive import PostgresArchive
 from kameo_async.engines.postgres.clock import DatabaseClock
 from kameo_async.engines.postgres.connections import OPERATION_SECONDS, Connections
 from kameo_async.engines.postgres.engine import PostgresEngine
@@ -21,7 +22,6 @@ from kameo_async.engines.postgres.throttle import PostgresThrottleState
 from kameo_async.jobs.engine import EngineLimits
 from kameo_async.jobs.kind import Kind
 from kameo_async.jobs.service import JobLimits
-from kameo_async.kameo.archive import Archive
 from kameo_async.kameo.shared import Shared
 
 __all__ = ["Cluster", "DatabaseError"]
@@ -66,6 +66,12 @@ class Cluster:
     async def __aexit__(self, *_: object) -> None:
         await self.connections.close()
 
+    async def read_clock(self) -> None:
+        """Sets `clock` by the database's, for who runs no jobs; a service does so every second."""
+        async with self.connections.use() as connection:
+            [(moment,)] = await (await connection.execute("SELECT clock_timestamp()")).fetchall()
+        self.clock.set(moment)
+
     def parts(self, kinds: Mapping[str, Kind], limits: JobLimits) -> tuple[PostgresJobStore, PostgresEngine]:
         """Store and engine of a `JobService`."""
         store = PostgresJobStore(
@@ -81,7 +87,8 @@ class Cluster:
         slots = limits.max_running if self._runs_jobs else 0
         return store, PostgresEngine(store, kinds, bounds, slots=slots, lease_seconds=self._lease_seconds)
 
-    def shared(self, archive: Archive, *, by_hand: bool = False) -> Shared:
+    def shared(self, source: str, *, by_hand: bool = False) -> Shared:
         """What the fetches of all processes share; `by_hand` is for who tries the settings."""
+        archive = PostgresArchive(self.connections.url, source, self.clock)
         logins = (LoginsByHand if by_hand else PostgresSessionState)(self.connections)
         return Shared(archive, logins, partial(PostgresThrottleState, self.connections))

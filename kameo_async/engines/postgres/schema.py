@@ -5,6 +5,7 @@ from typing import LiteralString
 import psycopg
 import structlog
 
+from kameo_async.engines.postgres.archive_tables import ARCHIVE
 from kameo_async.engines.postgres.connections import SCHEMA, Connection, Connections
 from kameo_async.engines.postgres.errors import SETTING, DatabaseError, reason
 
@@ -113,7 +114,7 @@ CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON job FOR EACH ROW EXECUTE
 """
 
 # MIGRATIONS[n] leads from version n to n + 1.
-MIGRATIONS: tuple[tuple[str, ...], ...] = ((_TABLES, _TELLING),)
+MIGRATIONS: tuple[tuple[str, ...], ...] = ((_TABLES, _TELLING, ARCHIVE),)
 
 
 async def prepare(connections: Connections) -> None:

@@ -6,12 +6,14 @@
     listed     for each set of countries, the sighting that its last fetch had of each loan
     codes      which two-factor codes are used up; neither codes nor names are in it, only hashes and numbers
 
-The statements are plain SQL over a small `Database`; SQLite's own part is in sqlite.py.
+The statements are plain SQL over a small `Database`; SQLite's own part is in sqlite.py, and an engine for
+several machines brings another.
 """
 
 import asyncio
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -21,8 +23,9 @@ from typing import NamedTuple, Self, TypeVar
 
 from kameo_async.clock import Clock
 from kameo_async.kameo.archive.codes import use_code
+from kameo_async.kameo.archive.database import ArchiveError, Database, LostDatabaseError
 from kameo_async.kameo.archive.rows import milliseconds, number, time_of
-from kameo_async.kameo.archive.sqlite import ArchiveError, DamagedArchiveError, Database, told
+from kameo_async.kameo.archive.sqlite import SqliteDatabase, told
 from kameo_async.kameo.archive.visit import Memory, Past, Visit, remember
 
 __all__ = ["Archive", "ArchiveError", "Memory", "Past", "Sighting", "Visit"]
@@ -103,17 +106,24 @@ class Archive:
 
     def _work(self, work: Callable[[Database], T]) -> T:
         try:
-            with told(self.path):
-                return work(self._open())
-        except DamagedArchiveError:
+            return self._try(work)
+        except LostDatabaseError:
             self._close()
-            with told(self.path):
-                return work(self._open())
+            return self._try(work)
 
-    def _open(self) -> Database:
-        if self._database is None:
-            self._database = Database.open(self.path, self._clock.now())
-        return self._database
+    def _try(self, work: Callable[[Database], T]) -> T:
+        with self._told():
+            if self._database is None:
+                self._database = self._new()
+            return work(self._database)
+
+    def _told(self) -> AbstractContextManager[None]:
+        """Turns the database's errors into an ArchiveError."""
+        return told(self.path)
+
+    def _new(self) -> Database:
+        """The database, opened."""
+        return SqliteDatabase.open(self.path, self._clock.now())
 
     def _close(self) -> None:
         if self._database is not None:

@@ -2,7 +2,7 @@
 
 from typing import LiteralString
 
-from kameo_async.kameo.archive.sqlite import Database
+from kameo_async.kameo.archive.database import Database
 
 KEPT_STEPS = 2880  # windows of 30 s: a day
 FUTURE_STEPS = 20  # a code used further ahead was used by a clock that has been wrong

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from kameo_async.kameo.archive.database import Database
 from kameo_async.kameo.archive.rows import in_chunks, number
-from kameo_async.kameo.archive.sqlite import Database
 from kameo_async.kameo.loan import Loan
 
 WINDOW = 3_600_000  # an hour, in milliseconds: long enough to be calm, short enough to be news

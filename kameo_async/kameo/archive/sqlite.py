@@ -1,8 +1,6 @@
 """The archive's database as one SQLite file that several processes may use at once.
 
-All that is SQLite's own is here; the statements of the other modules are plain SQL, for another
-database too.
-Every call comes from the archive's one thread, and may wait for other processes.
+All that is SQLite's own is here; the statements of the other modules are plain SQL.
 """
 
 import fcntl
@@ -16,6 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import structlog
+
+from kameo_async.kameo.archive.database import ArchiveError, LostDatabaseError
 
 log = structlog.get_logger()
 
@@ -43,15 +43,7 @@ _COMPANIONS = ("", "-wal", "-shm")
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-class ArchiveError(Exception):
-    """The archive cannot be used; one line for people says why."""
-
-
-class DamagedArchiveError(ArchiveError):
-    """The file is no database, or its pages are damaged; opening it anew sets it aside."""
-
-
-class Database:
+class SqliteDatabase:
     """An open file, or with `path` null a database in memory."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -74,16 +66,13 @@ class Database:
         self._connection.close()
 
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Runs a statement; gives its rows."""
         return self._connection.execute(statement, values).fetchall()
 
     def run_many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Runs a statement for each row of values."""
         self._connection.executemany(statement, rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing of what is done inside; only one process is inside at a time."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -96,11 +85,11 @@ class Database:
 
 @contextmanager
 def told(path: Path | None) -> Iterator[None]:
-    """Turns errors of the system and of SQLite into an ArchiveError."""
+    """Turns errors of the system and of SQLite into an ArchiveError; damage is set aside by opening anew."""
     try:
         yield
     except (OSError, sqlite3.Error) as error:
-        kind = DamagedArchiveError if _is_damage(error) else ArchiveError
+        kind = LostDatabaseError if _is_damage(error) else ArchiveError
         raise kind(f"{path or 'the archive in memory'} cannot be used ({_reason(error)})") from error
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from kameo_async.kameo.archive.changes import Changes, Seen, compare, seen
+from kameo_async.kameo.archive.database import Database
 from kameo_async.kameo.archive.rows import (
     FACTS,
     SEEN_COLUMNS,
@@ -18,7 +19,6 @@ from kameo_async.kameo.archive.rows import (
     time_of,
 )
 from kameo_async.kameo.archive.speed import Speeds
-from kameo_async.kameo.archive.sqlite import Database
 from kameo_async.kameo.loan import Loan
 
 _LAST_FETCH = "SELECT seen_at FROM fetches WHERE countries = ? ORDER BY id DESC LIMIT 1"
@@ -30,10 +30,8 @@ _LISTED = (
     " JOIN sightings s ON s.loan_id = l.loan_id AND s.fetch_id = l.fetch_id"
     " JOIN facts f ON f.id = s.facts_id WHERE l.countries = ?"
 )
-_LIST = (
-    "INSERT INTO listed (countries, loan_id, fetch_id) VALUES (?, ?, ?)"
-    " ON CONFLICT (countries, loan_id) DO UPDATE SET fetch_id = excluded.fetch_id"
-)
+_LIST = "INSERT INTO listed (fetch_id, countries, loan_id) VALUES (?, ?, ?)"
+_LIST_ANEW = "UPDATE listed SET fetch_id = ? WHERE countries = ? AND loan_id = ?"
 _UNLIST = "DELETE FROM listed WHERE countries = ? AND loan_id = ?"
 _KNOWN = (
     f"SELECT s.loan_id, s.fetch_id, s.facts_id, v.seen_at, {SEEN_COLUMNS} FROM"  # noqa: S608
@@ -144,7 +142,7 @@ def _write(
     """A sighting of each loan that is not as it was, and where the listing stands now."""
     [(fetch_id,)] = database.query(_ADD_FETCH, moment, visit.scope, int(visit.is_whole))
     sightings: list[tuple[Any, ...]] = []
-    listing: list[tuple[Any, ...]] = []
+    listing: dict[str, list[tuple[Any, ...]]] = {_LIST: [], _LIST_ANEW: []}
     for loan in visit.loans:
         now, old = seen(loan), known.get(loan.id)
         is_news = old is None or old.seen != now
@@ -153,9 +151,11 @@ def _write(
             sightings.append((loan.id, fetch_id, facts_id, digits(now.subscribed_amount)))
         sighting_id = fetch_id if is_news or old is None else old.fetch_id
         if loan.id not in listed or listed[loan.id].fetch_id != sighting_id:
-            listing.append((visit.scope, loan.id, sighting_id))
+            statement = _LIST_ANEW if loan.id in listed else _LIST
+            listing[statement].append((sighting_id, visit.scope, loan.id))
     database.run_many(_ADD_SIGHTING, sightings)
-    database.run_many(_LIST, listing)
+    for statement, rows in listing.items():
+        database.run_many(statement, rows)
 
 
 def _facts_id(database: Database, now: Seen, old: _Known | None) -> int:

@@ -1,0 +1,109 @@
+"""Real processes on one database and one Kameo: one login, one limit, one memory."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kameo_async.clock import SystemClock
+from kameo_async.kinds.loan_fetch import LoanFetchJobService
+from kameo_async.sandbox.options import SandboxOptions
+from kameo_async.sandbox.server import RunningSandbox, running_sandbox
+from tests.postgres.conftest import ROOT
+from tests.postgres.server import Server
+
+pytestmark = pytest.mark.database
+
+LISTING = "/v1/loans/listing/investment-options"
+PER_MINUTE = 20
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[RunningSandbox]:
+    """A Kameo that asks for codes, and whose loans stay as they are."""
+    async with running_sandbox(SandboxOptions(pace=0, latency=(0.02, 0.05)), SystemClock()) as running:
+        yield running
+
+
+def environment(url: str, sandbox: RunningSandbox, **more: str) -> Mapping[str, str]:
+    return {**sandbox.settings(), "KAMEO_ASYNC_DATABASE_URL": url, "PYTHONPATH": str(ROOT), **more}
+
+
+@asynccontextmanager
+async def worker(folder: Path, settings: Mapping[str, str]) -> AsyncIterator[Callable[[], str]]:
+    """`kameo-async worker`; gives what reads its log."""
+    log = folder / f"worker{len(list(folder.iterdir()))}.log"
+    with log.open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "kameo_async", "worker"),
+            cwd=folder,
+            env=settings,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+        )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            assert await process.stdout.readline(), log.read_text()
+        yield log.read_text
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+async def run(folder: Path, settings: Mapping[str, str], *words: str) -> tuple[int, str, str]:
+    """A command to its end: its exit code, stdout and stderr."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "kameo_async", *words),
+        cwd=folder,
+        env=settings,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        out, errors = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), errors.decode()
+
+
+async def test_workers_share_login_and_limit(
+    url: str, start_service: Callable[..., Any], sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    """Two workers want 28 pages, of 20 a minute: Kameo sees one login, and 20 requests, not one more."""
+    more = {"KAMEO_REQUESTS_PER_MINUTE": str(PER_MINUTE), "KAMEO_ASYNC_MAX_RUNNING_JOBS": "2"}
+    settings = environment(url, sandbox, **more)
+    kind = LoanFetchJobService(lambda: pytest.fail("a web runs nothing"), clock=SystemClock())
+    async with worker(tmp_path, settings) as one, worker(tmp_path, settings) as other:
+        web = await start_service(url, kind, mode="live")
+        jobs = [await web.submit("fetch-loans") for _ in range(4)]
+        async with asyncio.timeout(20):
+            while sandbox.record.answers(LISTING) < PER_MINUTE:
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+        running = [await web.get(job.job_id) for job in jobs]
+        logs = one(), other()
+    assert sandbox.record.answers(LISTING, 200) == sandbox.record.answers(LISTING) == PER_MINUTE
+    assert (sandbox.record.logins, sandbox.record.codes_used_twice) == (1, 0)
+    assert sum(log.count("kameo.logged_in") for log in logs) == 1
+    assert all("job.started" in log for log in logs)
+    assert {job.status for job in running} <= {"running", "success"}
+
+
+async def test_commands_share_it_too(
+    server: Server, url: str, sandbox: RunningSandbox, tmp_path: Path
+) -> None:
+    """`fetch` goes on with the login of `check`; what it saw is in the database, and no file is left."""
+    settings = environment(url, sandbox)
+    code, said, errors = await run(tmp_path, settings, "check")
+    assert (code, errors) == (0, ""), said
+    code, _, errors = await run(tmp_path, settings, "fetch", "--format", "json")
+    assert (code, errors) == (0, "")
+    assert (sandbox.record.logins, sandbox.record.codes_used_twice) == (1, 0)
+    assert server.execute("SELECT DISTINCT source FROM archive_fetches", url) == [("live.127.0.0.1",)]
+    assert list(tmp_path.iterdir()) == []

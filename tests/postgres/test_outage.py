@@ -12,6 +12,9 @@ from aiohttp import web
 from structlog.testing import capture_logs
 
 from kameo_async.app import create_app
+from kameo_async.engines.postgres.connections import Connections
+from kameo_async.engines.postgres.errors import DatabaseError
+from kameo_async.engines.postgres.schema import prepare
 from kameo_async.jobs.errors import UnavailableError
 from kameo_async.settings import ServiceSettings
 from kameo_async.web.protocol import Runner
@@ -24,10 +27,10 @@ pytestmark = pytest.mark.database
 
 
 @asynccontextmanager
-async def served(url: str) -> AsyncIterator[aiohttp.ClientSession]:
-    """A client of a web that runs jobs too."""
+async def served(url: str, *, worker: bool = True) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of a web that, as a worker, runs jobs too."""
     settings = ServiceSettings(database_url=url, shutdown_grace_seconds=0)
-    runner = Runner(create_app(settings, mode="test", kinds=[Walk()], worker=True))
+    runner = Runner(create_app(settings, mode="test", kinds=[Walk()], worker=worker))
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -100,6 +103,28 @@ async def test_an_end_during_the_outage_is_kept(
     done = await ended(service, job)
     assert (done.status, done.result, done.attempt) == ("success", b'{"text":"kept"}', 1)
     assert (await service.list()).total == 1
+
+
+async def test_a_database_that_takes_no_writes_is_away(
+    server: Server, start_service: Callable[..., Any]
+) -> None:
+    """A standby, or what was the primary: told once, a start refused in a line, over when it writes again."""
+    url = server.database()
+    name = url.rpartition("/")[2]
+    with capture_logs() as logs:
+        service = await start_service(url, runs_jobs=True)
+        server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        for _ in range(3):
+            with pytest.raises(UnavailableError):
+                await service.submit("walk")
+            assert not service.is_ready
+        with pytest.raises(DatabaseError, match=r"cannot be reached .*read-only"):
+            await prepare(Connections(url))
+        server.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        assert (await ended(service, await service.submit("walk"))).status == "success"
+    events = [line["event"] for line in logs]
+    assert (events.count("database.lost"), events.count("database.recovered")) == (1, 1)
 
 
 async def test_an_outage_longer_than_the_leases_loses_no_worker(

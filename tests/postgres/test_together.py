@@ -240,3 +240,50 @@ async def test_a_requeued_job_keeps_its_place(url: str, start_service: Start) ->
     await ended(web, second)
     assert again.order == ["a", "b"]
     assert (await until(web, first, lambda job: job.is_terminal)).attempt == 2
+
+
+async def test_to_be_handed_back_is_no_loss(url: str, start_service: Start) -> None:
+    """Workers may go more often than a job may be lost."""
+    web, puppet = await start_service(url, Puppet()), Puppet()
+    job = await web.submit("puppet")
+    for attempt in range(1, 5):
+        worker = await start_service(url, puppet, runs_jobs=True)
+        await in_time(puppet["a"].started.wait())
+        puppet["a"].started.clear()
+        assert (await web.get(job.job_id)).attempt == attempt
+        await worker.close(0)
+    puppet["a"].finish()
+    await start_service(url, puppet, runs_jobs=True)
+    done = await ended(web, job)
+    assert (done.status, done.attempt) == ("success", 5)
+
+
+async def test_what_nobody_runs_is_lost_though_its_worker_lives(
+    server: Server, url: str, start_service: Start
+) -> None:
+    """As after a claim whose commit was done and whose answer was cut off: it runs again."""
+    puppet = Puppet()
+    worker = await start_service(url, puppet, runs_jobs=True, max_running=1, lease=0.8)
+    first = await started(worker, puppet, "a")
+    orphan = await worker.submit("puppet", {"name": "b"})
+    server.execute(
+        "UPDATE job SET status = 'running', revision = 2, worker_id = (SELECT worker_id FROM worker),"
+        f" lease_until = now() + interval '0.8 s', started_at = now() WHERE job_id = '{orphan.job_id}'",
+        url,
+    )
+    back = await until(worker, orphan, lambda job: job.status == "pending", 5)
+    assert (back.attempt, (await worker.get(first.job_id)).attempt) == (2, 1)
+
+
+async def test_a_restart_of_all_processes_loses_nothing(url: str, start_service: Start) -> None:
+    """Ends, keys and what waits are in the database."""
+    service = await start_service(url, runs_jobs=True)
+    done = await ended(service, await service.submit("walk", {"name": "a"}, key="k"))
+    await service.close()
+    web = await start_service(url)
+    waiting = await web.submit("walk")
+    await web.close()
+    again = await start_service(url, runs_jobs=True)
+    assert document(await again.submit("walk", {"name": "a"}, key="k")) == document(done)
+    assert (await ended(again, waiting)).status == "success"
+    assert again.counts() == {("walk", "success"): 2}

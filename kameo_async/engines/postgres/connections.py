@@ -118,6 +118,7 @@ class Connections:
             autocommit=True,
             connect_timeout=CONNECT_SECONDS,
             application_name="kameo-async",
+            target_session_attrs="read-write",  # a standby, or a primary that was, is no use
             tcp_user_timeout=10_000,
             keepalives_idle=10,
         )

@@ -93,13 +93,12 @@ class PostgresEngine(LocalEngine):
         self._wake.set()
 
     async def cancel(self, job_id: str) -> Job:
-        now, ttl = self._clock.now(), self._limits.ttl_seconds
         has_waited = False
 
         def request(job: Job) -> Job:
             nonlocal has_waited
             has_waited = job.status is JobStatus.PENDING
-            return models.request_cancel(job, now, ttl)
+            return models.request_cancel(job, self._clock.now(), self._limits.ttl_seconds)
 
         job = await self._jobs.apply(job_id, request)
         if has_waited:
@@ -256,12 +255,12 @@ class PostgresEngine(LocalEngine):
     async def _finish(self, job: Job, outcome: Outcome, progress: Progress | None = None) -> Job:
         """Waits for a database that is away, unless the process has to leave."""
         is_shutdown = isinstance(outcome, Cancellation) and outcome.failure is models.SHUTDOWN
-        now, ttl = self._clock.now(), self._limits.ttl_seconds
 
         def end(job: Job) -> Job:
-            return (
-                hand_back(job, self._jobs) if is_shutdown else models.finish(job, outcome, progress, now, ttl)
-            )
+            """At the time of its writing: who looks for late changes looks only a little back."""
+            if is_shutdown:
+                return hand_back(job, self._jobs)
+            return models.finish(job, outcome, progress, self._clock.now(), self._limits.ttl_seconds)
 
         while True:
             try:

@@ -1,20 +1,30 @@
 /** What differs from the fetch before, where the result tells it. Pure. */
+import { leftOf } from "./sort.js";
+
+/** @typedef {{id: unknown, field: string, from: any, to: any}} Change */
 
 /** @typedef {{since: string | null, new?: unknown[], gone?: unknown[],
- *   changed?: {id: unknown, field: string, from: any, to: any}[]} | null | undefined} Changes */
+ *   changed?: Change[]} | null | undefined} Changes */
 
 /** @param {Changes} changes
  * @param {readonly Record<string, any>[]} loans as they are now
  * @returns {Set<unknown>} ids of those that lacked something then and are subscribed in full now */
 export function filledUp(changes, loans) {
-  const before = new Map();
-  for (const { id, field, from } of changes?.changed ?? []) before.set(id, { ...before.get(id), [field]: from });
+  const former = formerOf(changes);
   const lacked = ({ subscribed_amount: has, amount: sought }) => has !== null && has < sought;
   const became = loans.filter((loan) => {
-    const then = before.get(loan.id);
+    const then = former.get(loan.id);
     return then && loan.funded_fraction >= 1 && lacked({ ...loan, ...then });
   });
   return new Set(became.map(({ id }) => id));
+}
+
+/** @param {Changes} changes
+ * @returns {Map<unknown, Record<string, any>>} by id, what the fields that differ were then */
+export function formerOf(changes) {
+  const former = new Map();
+  for (const { id, field, from } of changes?.changed ?? []) former.set(id, { ...former.get(id), [field]: from });
+  return former;
 }
 
 /** @param {Changes} changes
@@ -37,4 +47,38 @@ export function changesText(changes, marks, t, f, now) {
   const parts = Object.entries(counts).filter(([, count]) => count > 0);
   const told = parts.map(([name, count]) => t(`change_${name}`, { n: f.whole(count), count })).join(", ");
   return told && t("since", { time: f.lately(changes.since, now) }) + told;
+}
+
+/** Fields that are told by what they were and are, in this order; of a text it is enough that it is another. */
+const TOLD = {
+  interest_rate: "rate",
+  amount: "money",
+  duration_months: "whole",
+  risk_score: "text",
+  min_amount: "money",
+  state: "text",
+  opens_at: "moment",
+  closes_at: "moment",
+};
+const NAMED = ["title", "teaser"];
+
+const filledOf = ({ subscribed_amount: has, amount: sought }) => (sought ? has / sought : null);
+
+/** @param {Record<string, any>} loan as it is now
+ * @param {Record<string, any> | undefined} former what the fields that differ were
+ * @param {(key: string, values?: object) => string} t
+ * @param {import("./format.js").Formats} f
+ * @returns {string} "ränta 9 % → 9,5 %, kvar 400 000 → 200 000"; "" where nothing differs */
+export function whatChanged(loan, former, t, f) {
+  if (!former) return "";
+  const step = (name, write, from, to) => `${t(`was_${name}`)}\u00a0${write(from)} →\u00a0${write(to)}`;
+  const write = { ...f, text: (value) => value ?? f.none };
+  const parts = Object.entries(TOLD)
+    .filter(([name]) => name in former)
+    .map(([name, way]) => step(name, write[way], former[name], loan[name]));
+  const then = { ...loan, ...former };
+  const [left, leftThen] = [leftOf(loan), leftOf(then)];
+  if (left !== leftThen) parts.push(step("left", f.money, leftThen, left));
+  else if ("subscribed_amount" in former) parts.push(step("filled", f.filled, filledOf(then), filledOf(loan)));
+  return [...parts, ...NAMED.filter((name) => name in former).map((name) => t(`was_${name}`))].join(", ");
 }

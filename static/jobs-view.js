@@ -2,6 +2,7 @@
 import { isTerminal } from "./connection.js";
 import { byId, setAttribute, setChildren, setText } from "./dom.js";
 import { ageText, kindName, shortProgress, timeLeft } from "./jobs-state.js";
+import { isForCurves } from "./past.js";
 
 /** So many fit beside everything else; the rest is a press away. */
 const FEW = 8;
@@ -59,7 +60,7 @@ export function createJobs(actions) {
   /** @param {Record<string, any>} state */
   function update(state) {
     const { jobs, online, t, health } = state;
-    const known = jobs ?? [];
+    const known = (jobs ?? []).filter((job) => !isForCurves(job));
     const listed = all ? known : known.slice(0, FEW);
     last = state;
     const focused = document.activeElement;

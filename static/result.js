@@ -1,6 +1,6 @@
 /** The result of a job on the page: loans with all that belongs to them, or whatever another kind gives. */
 import { resultPath } from "./api.js";
-import { changesText, marksOf } from "./changes.js";
+import { changesText, formerOf, marksOf } from "./changes.js";
 import { createCharts } from "./charts.js";
 import { byId, make, setAttribute, setText } from "./dom.js";
 import { filterLoans } from "./filter.js";
@@ -40,7 +40,7 @@ export function createResult({ sort, filter, see }) {
     const { job, t, f } = state;
     const { changes } = job.data;
     const marks = marksOf(changes, loans);
-    const view = { ...state, loans, shown: choose(loans, state), marks };
+    const view = { ...state, loans, shown: choose(loans, state), marks, former: formerOf(changes) };
     byId("loans").hidden = loans.length === 0;
     byId("loans").classList.toggle("few", loans.length < ENOUGH);
     if (loans.length) for (const part of [totals, filters, charts, table, past]) part.update(view);

@@ -1,4 +1,5 @@
 /** The table of loans. A loan's row is made once; sorting and filtering only put rows in and take them out. */
+import { whatChanged } from "./changes.js";
 import { BOX, curveOf, curveText } from "./curve.js";
 import { byId, make, setAttribute, setChildren, shape, webAddress } from "./dom.js";
 import { paceText } from "./pace.js";
@@ -59,7 +60,7 @@ export function createTable(onSort) {
   }
 
   function write(loan, context) {
-    const { t, f, marks, labels } = context;
+    const { t, f, labels } = context;
     const { cells } = rowOf(loan);
     const money = (value) => f.money(value);
     const texts = {
@@ -73,7 +74,7 @@ export function createTable(onSort) {
     for (const [place, text] of Object.entries(texts)) cells[place].textContent = text;
     for (let place = 1; place < cells.length; place += 1) cells[place].dataset.label = labels[place];
     cells[1].replaceChildren(f.money(loan.amount), "\u00a0", make("small", loan.currency ?? ""));
-    writeTitle(cells[0], loan, marks, t, f);
+    writeTitle(cells[0], loan, context);
     const risk = cells[4].firstElementChild;
     const dot = make("i", "", riskClass(loan.risk_score));
     risk.replaceChildren(...(loan.risk_score ? [dot, loan.risk_score] : [f.none]));
@@ -100,7 +101,8 @@ export function createTable(onSort) {
     if (curve) filled.after(drawCurve(curve, curveText(points, now, t, f)));
   }
 
-  /** @param {{loans: any[], shown: any[], order: any, marks: Map<any, string>, job: any, past: any, t: any, f: any,
+  /** @param {{loans: any[], shown: any[], order: any, marks: Map<any, string>,
+   *   former: Map<any, Record<string, any>>, job: any, past: any, t: any, f: any,
    *   now: number}} view */
   function update(view) {
     const { loans, shown, order, past, f, now } = view;
@@ -131,8 +133,8 @@ function drawCurve({ line, goal, end }, text) {
   return svg;
 }
 
-function writeTitle(cell, loan, marks, t, f) {
-  const [link, teaser, meta] = cell.children;
+function writeTitle(cell, loan, { marks, former, t, f }) {
+  const [link, teaser, meta, change] = cell.children;
   const address = webAddress(loan.url);
   link.textContent = loan.title;
   if (address) Object.assign(link, { href: address, target: "_blank", rel: "noopener noreferrer" });
@@ -141,5 +143,8 @@ function writeTitle(cell, loan, marks, t, f) {
   const value = loan.loan_to_value;
   const facts = [loan.country && t(loan.country), `#${loan.id}`];
   if (value !== null && value !== undefined) facts.push(t("loan_to_value", { percent: f.filled(value) }));
-  meta.replaceChildren(...(mark ? [make("b", t(`badge_${mark}`), mark)] : []), facts.filter(Boolean).join(" · "));
+  const badge = mark === "new" || mark === "full" ? [make("b", t(`badge_${mark}`), mark)] : [];
+  meta.replaceChildren(...badge, facts.filter(Boolean).join(" · "));
+  const what = whatChanged(loan, former.get(loan.id), t, f);
+  change.textContent = what && t("changed", { what });
 }

@@ -98,6 +98,21 @@ async def test_loans_do_not_wait_for_their_curves(page: Page, moving: Served) ->
     await expect(row).to_contain_text("kr/h")
 
 
+async def test_jobs_for_curves_are_nobodys_to_see(page: Page) -> None:
+    """The list of all jobs leaves out what this browser asks for its curves, after a reload too."""
+    async with sandbox(pages=2, pace=60_000) as kameo, served(config_of(kameo)) as service:
+        job = await fetched_until_moving(page, service.url)
+        asked = await submit(page, service.url, "loan-history", to=job["finished_at"])
+        await page.goto(f"{service.url}#job={job['job_id']}")
+        listed = page.locator("#jobs-rows tr", has_text="Lånens historik")
+        for _ in range(2):
+            await expect(curves(page).first).to_be_visible()
+            await expect(listed).to_have_count(1)
+            assert await listed.get_attribute("data-job") == asked
+            await page.reload()
+        assert await histories(page, service.url) == 2
+
+
 async def test_without_a_past_nothing_is_missed(page: Page, moving: Served) -> None:
     """A service that cannot tell the past leaves the loans as they are, without a word."""
     job = await fetched_until_moving(page, moving.url)

@@ -105,9 +105,10 @@ async def test_what_is_new_and_changed_is_marked(page: Page, service: Served, to
             loan |= {"loan_to_value": 0.62, "subscribed_per_hour": 180000.4} if told else UNTOLD
         if body["status"] == "success":
             first, second, third = body["data"]["loans"][:3]
+            second["state"] = "Öppen"
             third |= {"amount": 100, "subscribed_amount": 100, "funded_fraction": 1}
             changed = [
-                {"id": second["id"], "field": "state", "from": "a", "to": "b"},
+                {"id": second["id"], "field": "state", "from": "Kommande", "to": "Öppen"},
                 {"id": third["id"], "field": "subscribed_amount", "from": 90, "to": 100},
             ]
             body["data"]["changes"] = {**TOLD, "new": [first["id"]], "changed": changed} if told else None
@@ -124,7 +125,7 @@ async def test_what_is_new_and_changed_is_marked(page: Page, service: Served, to
         await expect(rows.nth(0)).to_contain_text("Nytt")
         await expect(rows.nth(0)).to_contain_text("belåning 62 %")
         await expect(rows.nth(0)).to_contain_text("≈ 180 000 kr/tim")
-        await expect(rows.nth(1)).to_contain_text("Ändrat")
+        await expect(rows.nth(1)).to_contain_text("Ändrat: status Kommande → Öppen")
         await expect(rows.nth(2)).to_contain_text("Fullt")
     else:
         await expect(page.locator("#since")).to_be_hidden()

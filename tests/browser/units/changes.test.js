@@ -1,4 +1,4 @@
-import { changesText, filledUp, marksOf } from "/static/changes.js";
+import { changesText, filledUp, formerOf, marksOf, whatChanged } from "/static/changes.js";
 import { formats } from "/static/format.js";
 import { translator } from "/static/i18n.js";
 import { equal, test } from "./check.js";
@@ -37,4 +37,27 @@ test("the line says today's time alone, and a date from the day before yesterday
 
 test("there is no line on a first fetch, when nothing differs, or when it is not told", () => {
   equal([told({ since: null, new: [1] }), told({ since: SINCE, new: [], gone: [], changed: [] }), told(undefined)], ["", "", ""]);
+});
+
+const what = (now, changed, language = "sv") => {
+  const list = Object.entries(changed).map(([field, from]) => ({ id: 1, field, from, to: now[field] }));
+  return whatChanged(now, formerOf({ changed: list }).get(1), translator(language), formats(language)).replace(/\s/g, " ");
+};
+
+test("what changed is told by what it was and is", () => {
+  const now = { ...loan(1, 1000, 800), interest_rate: 9.5, risk_score: "B", state: "Öppen", closes_at: "2026-01-31T12:00:00Z" };
+  equal(what(now, { state: "Kommande", interest_rate: 9 }), "ränta 9 % → 9,5 %, status Kommande → Öppen");
+  equal(what(now, { risk_score: null, closes_at: null }), "risk – → B, stänger – → 31 jan. 13:00");
+  equal(what(now, { interest_rate: 9 }, "en"), "rate 9% → 9.5%");
+});
+
+test("what is left is told, and how full a loan is once nothing is left", () => {
+  equal(what(loan(1, 1000, 800), { subscribed_amount: 500 }), "kvar 500 → 200");
+  equal(what(loan(1, 1000, 800), { amount: 1200 }), "belopp 1 200 → 1 000, kvar 400 → 200");
+  equal(what(loan(1, 1000, 1300), { subscribed_amount: 1100 }), "tecknat 110 % → 130 %");
+});
+
+test("of a text it is told that it is another, and of a loan that stood still nothing", () => {
+  equal(what({ ...loan(1, 10, 1), title: "b", teaser: "c" }, { title: "a", teaser: "b" }), "ny titel, ny text");
+  equal(what(loan(1, 10, 1), {}), "");
 });

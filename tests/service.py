@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import aiohttp
@@ -17,6 +17,7 @@ from kameo_async.settings import ServiceSettings
 from kameo_async.web.keys import JOBS
 from kameo_async.web.protocol import Runner
 from tests.clock import FakeClock
+from tests.unblocked import unblocked
 
 
 class Echo:
@@ -129,9 +130,16 @@ class Service:
 
 
 @asynccontextmanager
-async def running_service(kinds: Sequence[Kind] | None = None, **settings: Any) -> AsyncIterator[Service]:
-    """A service on a free port; `settings` are those of ServiceSettings. Fails where it leaves a task."""
-    async with no_task_leaks(action="raise"), _running(kinds, **settings) as service:
+async def running_service(
+    kinds: Sequence[Kind] | None = None, *, is_watched: bool = True, **settings: Any
+) -> AsyncIterator[Service]:
+    """A service on a free port; `settings` are those of ServiceSettings.
+
+    Fails where it leaves a task or blocks its loop; the second only where it `is_watched`, which a
+    loop that several tests share cannot be, nor one that a test itself gives much to do.
+    """
+    watch = unblocked() if is_watched else nullcontext()
+    async with no_task_leaks(action="raise"), _running(kinds, **settings) as service, watch:
         yield service
 
 

@@ -18,5 +18,5 @@ async def service() -> AsyncIterator[Service]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared() -> AsyncIterator[Service]:
     """One service for all tests of a module that marks them so: for tests that leave nothing that matters."""
-    async with running_service([Echo(), Gate(), Mirror()]) as running:
+    async with running_service([Echo(), Gate(), Mirror()], is_watched=False) as running:
         yield running

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_cli import COMMAND, SECONDS, environment
+from tests.processes import COMMAND, SECONDS, environment
 from tests.trust.kinds import offer
 
 

@@ -1,17 +1,33 @@
 """What comes and goes leaves nothing behind in the process."""
 
+import asyncio
 import gc
 import json
 import signal
 import socket
 import struct
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
+import pytest
 from aiohttp import web
+from pyleak import no_task_leaks
 
-from tests.service import running_service
+from kameo_async import Report
+from kameo_async.app import create_app
+from kameo_async.clock import SystemClock
+from kameo_async.sandbox.options import SandboxOptions
+from kameo_async.sandbox.server import RunningSandbox, running_sandbox
+from kameo_async.serve import sandbox_config
+from kameo_async.settings import ServiceSettings
+from kameo_async.web.protocol import Runner
+from tests.service import Echo, running_service
 from tests.trust.conftest import Process
 from tests.trust.raw import UPGRADE, ask, connect, request
+from tests.unblocked import MOST_SECONDS, unblocked
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 
@@ -25,9 +41,71 @@ async def test_websockets_that_come_and_go_are_forgotten() -> None:
                     async with client.ws_connect("/api/jobs/ws") as socket:
                         await socket.receive()
         await service.finished(text="a")  # the loop has gone round since the last one left
-        gc.collect()
-        alive = [each for each in gc.get_objects() if isinstance(each, web.WebSocketResponse)]
-        assert len(alive) <= 5
+        assert await asyncio.to_thread(_websockets) <= 5
+
+
+def _websockets() -> int:
+    """How many there are in this process."""
+    gc.collect()
+    return sum(isinstance(each, web.WebSocketResponse) for each in gc.get_objects())
+
+
+async def test_the_whole_live_way_leaves_nothing_and_blocks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Login, 25 pages, archive, state file, websocket, exports: no task, no session, no turn of 50 ms."""
+    monkeypatch.setenv("KAMEO_REQUESTS_PER_MINUTE", "6000")
+    options = SandboxOptions(latency=(0, 0), pages=25, rate_limit=6000, two_factor=False, pace=0)
+    async with (
+        no_task_leaks(action="raise"),
+        running_sandbox(options, SystemClock()) as sandbox,
+        live(sandbox, tmp_path) as url,
+        unblocked(),
+        aiohttp.ClientSession(url) as client,
+    ):
+        async with client.post("/api/jobs/fetch-loans") as answer:
+            links = (await answer.json())["links"]
+        async with client.ws_connect(links["events"]) as socket:
+            last = [message.data async for message in socket][-1]
+        assert '"status":"success"' in last
+        for format_ in ("json", "csv", "xlsx"):
+            async with client.get(links["result"], params={"format": format_}) as answer:
+                assert answer.status == 200
+                await answer.read()
+
+
+@asynccontextmanager
+async def live(sandbox: RunningSandbox, folder: Path) -> AsyncIterator[str]:
+    """The service as `serve` runs it, in this loop; gives its address."""
+    read_config = sandbox_config(sandbox)
+    runner = Runner(
+        create_app(ServiceSettings(), mode="sandbox", read_config=read_config, state=folder / "jobs.sqlite3")
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_kind_that_blocks_the_loop_would_be_seen() -> None:
+    """What every test with a service in its own loop holds: no turn takes 50 ms of the processor."""
+    with pytest.raises(AssertionError, match="the loop was blocked for"):
+        async with running_service([Busy()]) as service:
+            await service.finished("busy")
+
+
+class Busy(Echo):
+    """Works for longer than a loop should wait."""
+
+    kind = "busy"
+
+    async def run(self, params: Echo.Params, report: Report) -> Echo.Result:
+        end = time.thread_time() + 2 * MOST_SECONDS
+        while time.thread_time() < end:
+            pass
+        return await super().run(params, report)
 
 
 def test_clients_that_leave_before_they_are_answered_are_no_error(process: Process) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kameo_async.settings import KameoSettings, ServiceSettings, SettingsError, load
-from tests.test_cli import run
+from tests.processes import run
 
 ELEVEN_YEARS = "347000000"
 MANY_DIGITS = "9" * 5000

@@ -40,7 +40,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
-    async with running_service([Echo(), Heap()]) as running:
+    async with running_service([Echo(), Heap()], is_watched=False) as running:
         yield running
 
 

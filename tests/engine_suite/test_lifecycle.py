@@ -123,7 +123,8 @@ async def test_a_submit_whose_caller_goes_away_is_still_queued(start: Start, pup
             await asyncio.sleep(0)
         submit.cancel()
         await asyncio.gather(submit, return_exceptions=True)
-    await in_time(puppet["5"].started.wait())
+    for steps in range(1, 6):
+        await in_time(puppet[str(steps)].started.wait())
     for job in (await service.list()).jobs:
         assert (
             await in_time(service.wait(job.job_id, lambda job: job.revision > 1, 1e9))

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+from functools import lru_cache
 
 from kameo_async.kameo.config import KameoConfig
 
@@ -10,14 +11,13 @@ from kameo_async.kameo.config import KameoConfig
 class Credentials:
     """The e-mail, password and secret of one configuration, none of which comes out of it.
 
-    Mutable: `_root`, worked out when first asked for. Raises ConfigurationError where one is missing.
+    Raises ConfigurationError where one is missing.
     """
 
     def __init__(self, config: KameoConfig) -> None:
         config.credentials()
         self.account = config.account
         self._config = config
-        self._root: bytes | None = None
 
     @property
     def has_key(self) -> bool:
@@ -33,14 +33,12 @@ class Credentials:
         return hmac.digest(await self._slow(), b"key", "sha256")
 
     async def _slow(self) -> bytes:
-        if self._root is None:
-            self._root = await asyncio.to_thread(_root, self._config)
-        return self._root
+        email, password = self._config.credentials()
+        totp = self._config.totp_secret.get_secret_value() if self._config.totp_secret else ""
+        return await asyncio.to_thread(_root, email, f"{password}\0{totp}")
 
 
-def _root(config: KameoConfig) -> bytes:
+@lru_cache(maxsize=8)
+def _root(email: str, secret: str) -> bytes:
     """scrypt (RFC 7914), slow on purpose: what is made from it is stored where several machines share it."""
-    email, password = config.credentials()
-    totp = config.totp_secret.get_secret_value() if config.totp_secret else ""
-    secret = "\0".join((password, totp)).encode()
-    return hashlib.scrypt(secret, salt=email.encode(), n=2**14, r=8, p=1, dklen=32)
+    return hashlib.scrypt(secret.encode(), salt=email.encode(), n=2**14, r=8, p=1, dklen=32)

@@ -142,3 +142,14 @@ async def test_what_was_not_told_is_told_later(machine: Machine, server: Server,
     await machine._pools[0].close()
     assert rounded(await one.reserve(45)) == (False, 30)
     assert rounded(await other.reserve(45)) == (False, 30)
+
+
+async def test_a_request_waits_for_the_database(machine: Machine, server: Server, url: str) -> None:
+    """While it is away nothing goes to Kameo uncounted; the job goes on when it is back."""
+    one, name = machine.states[0], url.rpartition("/")[2]
+    server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    waiting = asyncio.create_task(one.reserve(45))
+    done, _ = await asyncio.wait([waiting], timeout=0.1)
+    assert not done
+    server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    assert (await in_time(waiting)).number == 0

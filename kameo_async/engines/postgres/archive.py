@@ -20,9 +20,12 @@ from kameo_async.engines.postgres.waiting import RETRY_SECONDS
 from kameo_async.kameo.archive import Archive
 from kameo_async.kameo.archive.database import ArchiveError, Database, LostDatabaseError
 
+# A fetch looks up the loans that are listed now, by key. The planner, which cannot tell how few those are,
+# would rather read and hash all that was ever seen: 300 ms instead of 20 after a year.
 _SETTINGS = (
     f"SET search_path TO {SCHEMA}, pg_catalog; SET client_min_messages TO error;"
-    " SET idle_in_transaction_session_timeout TO '5s'; SET statement_timeout TO '30s'"
+    " SET idle_in_transaction_session_timeout TO '5s'; SET statement_timeout TO '30s';"
+    " SET enable_hashjoin TO off; SET max_parallel_workers_per_gather TO 0"
 )
 _NAME = f"SELECT set_config('{SCHEMA}.source', %s, false)"
 _LOCK = f"SELECT pg_advisory_xact_lock(hashtextextended(current_setting('{SCHEMA}.source'), 1))"

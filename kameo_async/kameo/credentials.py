@@ -6,12 +6,13 @@ import hmac
 from functools import lru_cache
 
 from kameo_async.kameo.config import KameoConfig
+from kameo_async.kameo.totp import key_of
 
 
 class Credentials:
     """The e-mail, password and secret of one configuration, none of which comes out of it.
 
-    Raises ConfigurationError where one is missing.
+    Raises ConfigurationError where one is missing, or the secret is none.
     """
 
     def __init__(self, config: KameoConfig) -> None:
@@ -34,7 +35,8 @@ class Credentials:
 
     async def _slow(self) -> bytes:
         email, password = self._config.credentials()
-        totp = self._config.totp_secret.get_secret_value() if self._config.totp_secret else ""
+        secret = self._config.totp_secret
+        totp = key_of(secret).hex() if secret else ""  # however it is written
         return await asyncio.to_thread(_root, email, f"{password}\0{totp}")
 
 

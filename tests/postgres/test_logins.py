@@ -179,6 +179,13 @@ async def test_a_seal_that_does_not_open_is_replaced(processes: Processes, serve
     assert processes.logins == 3
 
 
+async def test_one_secret_may_be_written_in_two_ways(processes: Processes) -> None:
+    """With other spaces and cases it opens the same seal: two machines do not log each other out."""
+    await together(await processes.start())
+    assert await together(await processes.start(), totp_secret=SecretStr("JBSWY3DPEHPK3PXP=")) == [12]
+    assert processes.logins == 1
+
+
 async def test_without_an_authenticator_nothing_is_stored(
     processes: Processes, server: Server, url: str
 ) -> None:

@@ -27,7 +27,7 @@ _WAITING = 1000  # jobs, as many as may wait
 _SUBMIT = (
     "INSERT INTO job (job_id, kind, mode, params, status, revision, attempt, created_at, updated_at)"
     " SELECT gen_random_uuid(), 'nothing', 'live', '{\"size\":0}', 'pending', 1, 1, now(), now()"
-    f" FROM generate_series(1, {_WAITING})"
+    f" FROM generate_series(1, {_WAITING}); SELECT say('{{pending some 1}}')"
 )
 _LEFT = "SELECT count(*) FROM job WHERE status IN ('pending', 'running')"
 _CONNECTED = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'kameo-async'"

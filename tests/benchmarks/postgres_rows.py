@@ -45,8 +45,8 @@ _INDEXES = (
     "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'job' AND schemaname = 'kameo_async'"
     " AND indexname NOT IN ('job_pkey', 'job_job_id_key')"
 )
-_WITHOUT = "ALTER TABLE job DISABLE TRIGGER tell, DROP CONSTRAINT job_job_id_key"
-_WITH = "ALTER TABLE job ENABLE TRIGGER tell, ADD UNIQUE (job_id)"
+_WITHOUT = "ALTER TABLE job DISABLE TRIGGER USER, DROP CONSTRAINT job_job_id_key"
+_WITH = "ALTER TABLE job ENABLE TRIGGER USER, ADD UNIQUE (job_id)"
 
 
 def measure(report: Report, quick: bool) -> None:

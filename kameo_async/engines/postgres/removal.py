@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from kameo_async.engines.postgres.connections import SCHEMA, Connection
+from kameo_async.engines.postgres.connections import Connection
+from kameo_async.engines.postgres.words import SAY
 
 Removed = tuple[Any, ...]  # id, kind and status of a job that was
 
@@ -18,7 +19,6 @@ _EXPIRED = (
     " RETURNING job.job_id, kind, status, due.expires_at, due.sequence)"
     " SELECT job_id, kind, status FROM removed ORDER BY expires_at, sequence"
 )
-_EARLY = f"SELECT set_config('{SCHEMA}.early', 'on', true)"  # so they are told, for this transaction
 _KEPT = "SELECT coalesce(sum(bytes), 0) FROM kept"
 # The newest stays, however large it is.
 _OLDEST = (
@@ -34,7 +34,9 @@ async def expired(connection: Connection, limit: int, now: datetime | None) -> l
     if not await _is_elected(connection):
         return []
     cursor = await connection.execute(_EXPIRED, {"now": now, "limit": limit})
-    return await cursor.fetchall()
+    removed = await cursor.fetchall()
+    await _tell(connection, "expired", removed)
+    return removed
 
 
 async def surplus(connection: Connection, max_bytes: int) -> list[Removed]:
@@ -52,7 +54,6 @@ async def surplus(connection: Connection, max_bytes: int) -> list[Removed]:
 async def _remove_oldest(connection: Connection, max_bytes: int) -> list[Removed]:
     if not await _is_elected(connection):
         return []
-    await connection.execute(_EARLY)
     excess = await _kept(connection) - max_bytes
     chosen: list[int] = []
     for sequence, size in await (await connection.execute(_OLDEST)).fetchall():
@@ -63,8 +64,16 @@ async def _remove_oldest(connection: Connection, max_bytes: int) -> list[Removed
     if not chosen:
         return []
     rows = await (await connection.execute(_REMOVE, (chosen,))).fetchall()
-    removed = {sequence: (job_id, kind, status) for sequence, job_id, kind, status in rows}
-    return [removed[sequence] for sequence in chosen if sequence in removed]
+    by_sequence = {sequence: (job_id, kind, status) for sequence, job_id, kind, status in rows}
+    removed = [by_sequence[sequence] for sequence in chosen if sequence in by_sequence]
+    await _tell(connection, "early", removed)
+    return removed
+
+
+async def _tell(connection: Connection, word: str, removed: list[Removed]) -> None:
+    """In the same transaction: who was not told finds nothing to look at."""
+    if removed:
+        await connection.execute(SAY, ([f"{word} {job_id}" for job_id, *_ in removed],))
 
 
 async def _is_elected(connection: Connection) -> bool:

@@ -83,38 +83,39 @@ CREATE TABLE refusal (
 )
 """
 
-# Every change of a job is told on one channel, by whoever makes it. Finished jobs and their bytes are counted
-# as they come and go, since looking through a million takes a tenth of a second; and in shards, so that jobs
-# that end at the same time do not wait for each other.
-_TELLING = f"""
-CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$
+# Finished jobs and their bytes are counted as they come and go, since looking through a million takes a tenth
+# of a second; and in shards, so that jobs that end at the same time do not wait for each other.
+_COUNTING = f"""
+CREATE FUNCTION count_kept() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' THEN
         UPDATE {SCHEMA}.kept SET jobs = jobs - 1, bytes = bytes - OLD.size
             WHERE kind = OLD.kind AND status = OLD.status AND shard = OLD.sequence % {SHARDS};
-        PERFORM pg_notify(
-            '{SCHEMA}',
-            CASE current_setting('{SCHEMA}.early', true) WHEN 'on' THEN 'early ' ELSE 'expired ' END
-                || OLD.job_id
-        );
-        RETURN NULL;
-    END IF;
-    IF NEW.finished_at IS NOT NULL AND (TG_OP = 'INSERT' OR OLD.finished_at IS NULL) THEN
+    ELSE
         INSERT INTO {SCHEMA}.kept AS k VALUES (NEW.kind, NEW.status, NEW.sequence % {SHARDS}, 1, NEW.size)
             ON CONFLICT (kind, status, shard) DO UPDATE SET jobs = k.jobs + 1, bytes = k.bytes + NEW.size;
     END IF;
-    IF TG_OP = 'INSERT' OR NEW.revision <> OLD.revision THEN
-        PERFORM pg_notify('{SCHEMA}', NEW.status || ' ' || NEW.job_id || ' ' || NEW.revision);
-    ELSIF NEW.cancel_requested AND NOT OLD.cancel_requested THEN
-        PERFORM pg_notify('{SCHEMA}', 'cancel ' || NEW.job_id);
-    END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON job FOR EACH ROW EXECUTE FUNCTION tell()
+CREATE TRIGGER came AFTER INSERT ON job FOR EACH ROW
+    WHEN (NEW.finished_at IS NOT NULL) EXECUTE FUNCTION count_kept();
+CREATE TRIGGER ended AFTER UPDATE ON job FOR EACH ROW
+    WHEN (OLD.finished_at IS NULL AND NEW.finished_at IS NOT NULL) EXECUTE FUNCTION count_kept();
+CREATE TRIGGER went AFTER DELETE ON job FOR EACH ROW
+    WHEN (OLD.finished_at IS NOT NULL) EXECUTE FUNCTION count_kept()
+"""
+
+# What is said need not outlive the server, so that its commit waits for no disk.
+_SAYING = f"""
+CREATE FUNCTION say(words text[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    PERFORM pg_notify('{SCHEMA}', word) FROM unnest(words) word;
+END $$
 """
 
 # MIGRATIONS[n] leads from version n to n + 1.
-MIGRATIONS: tuple[tuple[str, ...], ...] = ((_TABLES, _TELLING, ARCHIVE),)
+MIGRATIONS: tuple[tuple[str, ...], ...] = ((_TABLES, _COUNTING, _SAYING, ARCHIVE),)
 
 
 async def prepare(connections: Connections) -> None:

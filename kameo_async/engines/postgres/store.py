@@ -25,6 +25,7 @@ from kameo_async.engines.postgres.rows import (
     written,
 )
 from kameo_async.engines.postgres.watch import Watch
+from kameo_async.engines.postgres.words import Words
 from kameo_async.jobs.errors import JobNotFoundError, KeyReusedError, OverloadedError, UnavailableError
 from kameo_async.jobs.models import Job, JobStatus, Transition
 from kameo_async.jobs.store import JobFilter, JobPage
@@ -78,6 +79,7 @@ class PostgresJobStore:
         self.mode = mode
         self.ttl_seconds = ttl_seconds
         self.tally: Counter[tuple[str, JobStatus]] = Counter()
+        self.words = Words(connections)
         self.watch = Watch(self, lease_seconds)
         self._recent = Recent()
         self._max_pending = max_pending
@@ -102,6 +104,7 @@ class PostgresJobStore:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.words.say_last()
         await self.watch.__aexit__()
         await self.connections.close()
 
@@ -214,7 +217,10 @@ class PostgresJobStore:
 
     def _changed(self, before: Job | None, after: Job) -> Job:
         if before is not None and before.revision == after.revision:
+            if after.cancel_requested and not before.cancel_requested:
+                self.words.to_cancel(after)
             return self._recent.one(after)
+        self.words.changed(after)
         if before is not None:
             self.tally[before.kind, before.status] -= 1
         self.tally[after.kind, after.status] += 1

@@ -76,7 +76,7 @@ class Watch:
     async def __aenter__(self) -> None:
         await self._look_around()
         loop = asyncio.get_running_loop()
-        for work in (self._listen, self._look, self._look_regularly):
+        for work in (self._listen, self._look, self._look_regularly, self._store.words.keep_saying):
             self._tasks.append(loop.create_task(work(), name=f"postgres{work.__name__}"))
 
     async def __aexit__(self, *_: object) -> None:
@@ -166,6 +166,7 @@ class Watch:
     async def _requeue_lost(self) -> None:
         for job in await requeue_lost(self._store, self._lease_seconds):
             self._store.show(job)
+            self._store.words.changed(job)
             for ear in self.ears:
                 ear(job.status, job.job_id)
 

@@ -16,10 +16,10 @@ from kameo_async.engines.postgres.connections import OPERATION_SECONDS
 from kameo_async.jobs.kind import Kind
 from kameo_async.jobs.models import Job
 from kameo_async.jobs.service import JobLimits, JobService
-from tests.postgres.server import Server, fragile_server, server
+from tests.postgres.server import Server, fragile_server, second_server, server
 from tests.postgres.walk import Walk
 
-__all__ = ["fragile_server", "server"]
+__all__ = ["fragile_server", "second_server", "server"]
 
 LEASE_SECONDS = 1.2
 ROOT = Path(__file__).parent.parent.parent

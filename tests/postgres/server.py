@@ -58,6 +58,10 @@ class Server:
         log = str(self.folder / "log")
         _run("pg_ctl", "-D", str(self.data), "-w", "-l", log, "-o", " ".join(options), "start")
 
+    @property
+    def is_running(self) -> bool:
+        return (self.data / "postmaster.pid").exists()
+
     def stop(self, mode: str = "fast") -> None:
         _run("pg_ctl", "-D", str(self.data), "-w", "-m", mode, "stop")
 
@@ -103,11 +107,19 @@ def server() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture
-def fragile_server() -> Iterator[Server]:
-    """A server that a test may stop."""
+@pytest.fixture(scope="session")
+def second_server() -> Iterator[Server]:
+    """A server beside that one, to be hurt."""
     with running_server() as server:
         yield server
+
+
+@pytest.fixture
+def fragile_server(second_server: Server) -> Iterator[Server]:
+    """A server that a test may stop, and that runs again for the next."""
+    yield second_server
+    if not second_server.is_running:
+        second_server.start()
 
 
 def _prepare(url: str) -> None:

@@ -29,15 +29,26 @@ ANSWER_SECONDS = 0.4
 async def frozen(server: Server) -> AsyncIterator[None]:
     """All of the server's processes are stopped, as on a machine that swaps, or behind a dead switch."""
     first = int((server.data / "postmaster.pid").read_text().split()[0])
-    os.kill(first, signal.SIGSTOP)
-    all_of_them = [first, *map(int, Path(f"/proc/{first}/task/{first}/children").read_text().split())]
+    stopped: list[int] = []
     try:
-        for pid in all_of_them:
-            os.kill(pid, signal.SIGSTOP)
+        while new := [pid for pid in (first, *children(first)) if pid not in stopped]:
+            for pid in new:
+                os.kill(pid, signal.SIGSTOP)
+            stopped += new
+            while not all(map(is_stopped, new)):
+                await asyncio.sleep(0.001)
         yield
     finally:
-        for pid in reversed(all_of_them):
+        for pid in reversed(stopped):
             os.kill(pid, signal.SIGCONT)
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "TZ"
 
 
 async def test_a_database_that_hangs_is_away(

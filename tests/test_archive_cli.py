@@ -13,7 +13,8 @@ import pytest
 
 from kameo_async.places import archive_file
 from kameo_async.settings import Mode
-from tests.test_cli import run, running_sandbox, started
+from tests.processes import run, started
+from tests.test_cli import running_sandbox
 
 PACE = "20000"  # five and a half hours a second
 

@@ -11,7 +11,6 @@ import shlex
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,42 +20,7 @@ import openpyxl
 import pytest
 
 from kameo_async.sandbox.account import totp
-
-COMMAND = (sys.executable, "-m", "kameo_async")
-SECONDS = 20
-
-
-def environment(folder: Path, **extra: str) -> dict[str, str]:
-    """Nothing of the developer's own settings; a state folder of the test's."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    return {**kept, "HOME": str(folder), "XDG_STATE_HOME": str(folder), "PYTHONWARNINGS": "error", **extra}
-
-
-def run(folder: Path, *words: str, **extra: str) -> subprocess.CompletedProcess[bytes]:
-    """A command to its end."""
-    return subprocess.run(
-        [*COMMAND, *words], cwd=folder, env=environment(folder, **extra), capture_output=True, timeout=SECONDS
-    )
-
-
-@contextmanager
-def started(folder: Path, *words: str, **extra: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A command that runs until the test is done with it."""
-    process = subprocess.Popen(
-        [*COMMAND, *words],
-        cwd=folder,
-        env=environment(folder, **extra),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
+from tests.processes import COMMAND, SECONDS, environment, run, started
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from kameo_async.clock import SystemClock
 from kameo_async.sandbox.options import SandboxOptions, parse_fault
 from kameo_async.sandbox.server import RunningSandbox, running_sandbox
-from tests.test_cli import started
+from tests.processes import started
 
 JOB_TIMEOUT_SECONDS = 6
 

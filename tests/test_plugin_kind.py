@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 from websockets.sync.client import connect
 
-from tests.test_cli import SECONDS, environment, started
+from tests.processes import SECONDS, environment, started
 
 ROOT = Path(__file__).parent.parent
 QUIET = ("--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--no-build-isolation")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import COMMAND, SECONDS, environment, started
 from tests.settings_table import README, table, written
-from tests.test_cli import COMMAND, SECONDS, environment, started
 
 TEXT = README.read_text()
 HERE = "127.0.0.1:8000"

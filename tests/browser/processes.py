@@ -6,8 +6,6 @@ import re
 import selectors
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,6 +16,7 @@ from typing import Any, Self
 from kameo_async.clock import SystemClock
 from kameo_async.sandbox.options import SandboxOptions, parse_fault
 from kameo_async.sandbox.server import RunningSandbox, running_sandbox
+from tests.processes import Command
 
 START_SECONDS = 20.0
 RATE_LIMIT = 6000
@@ -40,20 +39,18 @@ class Service:
         port = str(free_port())
         self.url = f"http://127.0.0.1:{port}/"
         self._folder = folder
-        self._command = [sys.executable, "-m", "kameo_async", "serve", "--port", port, *arguments]
+        self._words = ("serve", "--port", port, *arguments)
         homes = {name: str(folder) for name in ("HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")}
         own = {"PATH": os.environ["PATH"], "KAMEO_ASYNC_STATE_FILE": "none", "PYTHONUNBUFFERED": "1", **homes}
         self._env = {**own, **(env or {})}
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Command | None = None
 
     def start(self) -> None:
         """Returns once it listens; does nothing where it does already."""
         if self._process is not None:
             return
-        with (self._folder / "stderr.log").open("a") as log:
-            self._process = subprocess.Popen(
-                self._command, cwd=self._folder, env=self._env, stdout=subprocess.PIPE, stderr=log, text=True
-            )
+        with (self._folder / "stderr.log").open("ab") as log:
+            self._process = Command(self._folder, *self._words, env=self._env, stderr=log)
         try:
             self._read_until(r"ready: open \S+.*\n")
         except BaseException:
@@ -75,17 +72,12 @@ class Service:
         process.send_signal(number)
         try:
             process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
         finally:
-            if process.stdout:
-                process.stdout.close()
+            process.close()
 
     def _read_until(self, pattern: str) -> str:
         """What it printed until `pattern` was in it. Raises AssertionError when it ends or takes too long."""
         assert self._process is not None
-        assert self._process.stdout is not None
         descriptor = self._process.stdout.fileno()
         text, deadline = "", time.monotonic() + START_SECONDS
         with selectors.DefaultSelector() as selector:

@@ -5,11 +5,11 @@ import resource
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
-from tests.processes import COMMAND, SECONDS, environment
+from tests.processes import COMMAND, SECONDS, Command, environment
 from tests.trust.kinds import offer
 
 
@@ -19,18 +19,15 @@ class Process:
     `limits` are those of prlimit, under which it starts.
     """
 
+    popen: Command | subprocess.Popen[bytes]
+
     def __init__(self, folder: Path, *limits: str, **settings: str) -> None:
         self.folder = folder
         self._log = folder / "log"
         usual = {"TEST_MODE": "1", "KAMEO_ASYNC_LOG_FORMAT": "json", "PYTHONPATH": offer(folder)}
+        env = environment(folder, **(usual | settings))
         with self._log.open("wb") as log:
-            self.popen = subprocess.Popen(
-                [*(("prlimit", *limits) if limits else ()), *COMMAND, "serve", "--port", "0"],
-                cwd=folder,
-                env=environment(folder, **(usual | settings)),
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
+            self.popen = _started(limits, folder, env, log)
         assert self.popen.stdout is not None
         self.said = self.popen.stdout.readline().decode()
         self.port = int(self.said.split("?")[0].rstrip("/\n").rpartition(":")[2])
@@ -61,6 +58,16 @@ class Process:
         self.popen.wait(SECONDS)
         assert self.popen.stdout is not None
         self.popen.stdout.close()
+
+
+def _started(
+    limits: tuple[str, ...], folder: Path, env: dict[str, str], log: IO[bytes]
+) -> Command | subprocess.Popen[bytes]:
+    words = ("serve", "--port", "0")
+    if not limits and "LD_PRELOAD" not in env:
+        return Command(folder, *words, env=env, stderr=log)
+    command = [*(("prlimit", *limits) if limits else ()), *COMMAND, *words]
+    return subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=log)
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ export function changesText(changes, marks, t, f, now) {
   return told && t("since", { time: f.lately(changes.since, now) }) + told;
 }
 
-/** Fields that are told by what they were and are, in this order; of a text it is enough that it is another. */
+/** How each field that is told is written, in this order; of a text it is enough that it was another. */
 const TOLD = {
   interest_rate: "rate",
   amount: "money",
@@ -64,21 +64,22 @@ const NAMED = ["title", "teaser"];
 
 const filledOf = ({ subscribed_amount: has, amount: sought }) => (sought ? has / sought : null);
 
-/** @param {Record<string, any>} loan as it is now
+/** What it is now stands in the same row already.
+ * @param {Record<string, any>} loan as it is now
  * @param {Record<string, any> | undefined} former what the fields that differ were
  * @param {(key: string, values?: object) => string} t
  * @param {import("./format.js").Formats} f
- * @returns {string} "ränta 9 % → 9,5 %, kvar 400 000 → 200 000"; "" where nothing differs */
-export function whatChanged(loan, former, t, f) {
+ * @returns {string} "Förut: ränta 9 %, kvar 400 000"; "" where nothing differs */
+export function formerText(loan, former, t, f) {
   if (!former) return "";
-  const step = (name, write, from, to) => `${t(`was_${name}`)}\u00a0${write(from)} →\u00a0${write(to)}`;
+  const was = (name, value) => `${t(`was_${name}`)}\u00a0${value}`;
   const write = { ...f, text: (value) => value ?? f.none };
   const parts = Object.entries(TOLD)
     .filter(([name]) => name in former)
-    .map(([name, way]) => step(name, write[way], former[name], loan[name]));
+    .map(([name, way]) => was(name, write[way](former[name])));
   const then = { ...loan, ...former };
-  const [left, leftThen] = [leftOf(loan), leftOf(then)];
-  if (left !== leftThen) parts.push(step("left", f.money, leftThen, left));
-  else if ("subscribed_amount" in former) parts.push(step("filled", f.filled, filledOf(then), filledOf(loan)));
-  return [...parts, ...NAMED.filter((name) => name in former).map((name) => t(`was_${name}`))].join(", ");
+  if (leftOf(then) !== leftOf(loan)) parts.push(was("left", f.money(leftOf(then))));
+  else if ("subscribed_amount" in former) parts.push(was("filled", f.filled(filledOf(then))));
+  parts.push(...NAMED.filter((name) => name in former).map((name) => t(`was_${name}`)));
+  return parts.length ? t("former", { what: parts.join(", ") }) : "";
 }

@@ -1,5 +1,5 @@
 /** The table of loans. A loan's row is made once; sorting and filtering only put rows in and take them out. */
-import { whatChanged } from "./changes.js";
+import { formerText } from "./changes.js";
 import { BOX, curveOf, curveText } from "./curve.js";
 import { byId, make, setAttribute, setChildren, shape, webAddress } from "./dom.js";
 import { paceText } from "./pace.js";
@@ -73,6 +73,7 @@ export function createTable(onSort) {
     };
     for (const [place, text] of Object.entries(texts)) cells[place].textContent = text;
     for (let place = 1; place < cells.length; place += 1) cells[place].dataset.label = labels[place];
+    cells[10].toggleAttribute("data-none", !loan.my_bid_amount);
     cells[1].replaceChildren(f.money(loan.amount), "\u00a0", make("small", loan.currency ?? ""));
     writeTitle(cells[0], loan, context);
     const risk = cells[4].firstElementChild;
@@ -145,6 +146,5 @@ function writeTitle(cell, loan, { marks, former, t, f }) {
   if (value !== null && value !== undefined) facts.push(t("loan_to_value", { percent: f.filled(value) }));
   const badge = mark === "new" || mark === "full" ? [make("b", t(`badge_${mark}`), mark)] : [];
   meta.replaceChildren(...badge, facts.filter(Boolean).join(" · "));
-  const what = whatChanged(loan, former.get(loan.id), t, f);
-  change.textContent = what && t("changed", { what });
+  change.textContent = formerText(loan, former.get(loan.id), t, f);
 }

@@ -1,4 +1,4 @@
-import { changesText, filledUp, formerOf, marksOf, whatChanged } from "/static/changes.js";
+import { changesText, filledUp, formerOf, marksOf, formerText } from "/static/changes.js";
 import { formats } from "/static/format.js";
 import { translator } from "/static/i18n.js";
 import { equal, test } from "./check.js";
@@ -41,23 +41,23 @@ test("there is no line on a first fetch, when nothing differs, or when it is not
 
 const what = (now, changed, language = "sv") => {
   const list = Object.entries(changed).map(([field, from]) => ({ id: 1, field, from, to: now[field] }));
-  return whatChanged(now, formerOf({ changed: list }).get(1), translator(language), formats(language)).replace(/\s/g, " ");
+  return formerText(now, formerOf({ changed: list }).get(1), translator(language), formats(language)).replace(/\s/g, " ");
 };
 
-test("what changed is told by what it was and is", () => {
+test("of what changed it is told what it was", () => {
   const now = { ...loan(1, 1000, 800), interest_rate: 9.5, risk_score: "B", state: "Öppen", closes_at: "2026-01-31T12:00:00Z" };
-  equal(what(now, { state: "Kommande", interest_rate: 9 }), "ränta 9 % → 9,5 %, status Kommande → Öppen");
-  equal(what(now, { risk_score: null, closes_at: null }), "risk – → B, stänger – → 31 jan. 13:00");
-  equal(what(now, { interest_rate: 9 }, "en"), "rate 9% → 9.5%");
+  equal(what(now, { state: "Kommande", interest_rate: 9 }), "Förut: ränta 9 %, status Kommande");
+  equal(what(now, { risk_score: null, closes_at: "2026-01-30T12:00:00Z" }), "Förut: risk –, stänger 30 jan. 13:00");
+  equal(what(now, { interest_rate: 9 }, "en"), "Before: rate 9%");
 });
 
-test("what is left is told, and how full a loan is once nothing is left", () => {
-  equal(what(loan(1, 1000, 800), { subscribed_amount: 500 }), "kvar 500 → 200");
-  equal(what(loan(1, 1000, 800), { amount: 1200 }), "belopp 1 200 → 1 000, kvar 400 → 200");
-  equal(what(loan(1, 1000, 1300), { subscribed_amount: 1100 }), "tecknat 110 % → 130 %");
+test("what was left is told, and how full a loan was where nothing is left", () => {
+  equal(what(loan(1, 1000, 800), { subscribed_amount: 500 }), "Förut: kvar 500");
+  equal(what(loan(1, 1000, 800), { amount: 1200 }), "Förut: belopp 1 200, kvar 400");
+  equal(what(loan(1, 1000, 1300), { subscribed_amount: 1100 }), "Förut: tecknat 110 %");
 });
 
-test("of a text it is told that it is another, and of a loan that stood still nothing", () => {
-  equal(what({ ...loan(1, 10, 1), title: "b", teaser: "c" }, { title: "a", teaser: "b" }), "ny titel, ny text");
+test("of a text it is told that it was another, and of a loan that stood still nothing", () => {
+  equal(what({ ...loan(1, 10, 1), title: "b", teaser: "c" }, { title: "a", teaser: "b" }), "Förut: annan titel, annan text");
   equal(what(loan(1, 10, 1), {}), "");
 });

@@ -56,7 +56,7 @@ def measure(report: Report, folder: Path, quick: bool) -> None:
                 stages.append(stack.enter_context(worker(folder, url)))
             if count == 1:
                 _latency(report, web, stages[0], folder, 10 if quick else 40)
-            _accepted(report, web, folder, count, 1 if quick else 3)
+            _accepted(report, web, folder, count, 1 if quick else 2)
             _ended(report, server, url, count)
         connected = server.execute(_CONNECTED, url)[0][0]
         report.note(f"{connected} connections of 1 web and {len(stages)} workers after that load")
@@ -103,7 +103,7 @@ def _accepted(report: Report, web: Served, folder: Path, workers: int, seconds: 
 def _ended(report: Report, server: Server, url: str, workers: int) -> None:
     """Jobs that wait already: what workers alone do."""
     rates = []
-    for _ in range(3):
+    for _ in range(2):
         began = time.perf_counter()
         server.execute(_SUBMIT, url)
         while server.execute(_LEFT, url)[0][0]:

@@ -10,12 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from kameo_async.app import create_app
 from kameo_async.clock import SystemClock
+from kameo_async.jobs.document import decode
 from kameo_async.kinds.loan_fetch import LoanFetchJobService
 from kameo_async.sandbox.options import SandboxOptions
 from kameo_async.sandbox.server import RunningSandbox, running_sandbox
-from tests.postgres.conftest import ROOT
+from kameo_async.serve import sandbox_config
+from kameo_async.settings import ServiceSettings
+from kameo_async.web.keys import JOBS
+from kameo_async.web.protocol import Runner
+from tests.postgres.conftest import ROOT, ended
 from tests.postgres.server import Server
 
 pytestmark = pytest.mark.database
@@ -106,4 +113,28 @@ async def test_commands_share_it_too(
     assert (code, errors) == (0, "")
     assert (sandbox.record.logins, sandbox.record.codes_used_twice) == (1, 0)
     assert server.execute("SELECT DISTINCT source FROM archive_fetches", url) == [("live.127.0.0.1",)]
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_service_that_runs_jobs_remembers_there(
+    server: Server, url: str, sandbox: RunningSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`serve --worker`: the loans of one job are the past of the next, also for another process."""
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        settings = ServiceSettings(database_url=SecretStr(url), shutdown_grace_seconds=0)
+        app = create_app(settings, mode="live", read_config=sandbox_config(sandbox), worker=True)
+        runner = Runner(app)
+        await runner.setup()
+        job = await ended(app[JOBS], await app[JOBS].submit("fetch-loans"))
+        assert job.status == "success"
+        past = await ended(app[JOBS], await app[JOBS].submit("loan-history"))
+        await runner.cleanup()
+    assert job.result is not None
+    assert past.result is not None
+    result, history = decode(job.result), decode(past.result)
+    assert result["changes"]["since"] is not None
+    assert [result["changes"][name] for name in ("new", "gone", "changed")] == [[], [], []]
+    assert {row["id"] for row in history["rows"]} == {loan["id"] for loan in result["loans"]}
+    assert sandbox.record.logins == 1
     assert list(tmp_path.iterdir()) == []

@@ -80,3 +80,21 @@ async def test_a_database_that_hangs_is_away(
     assert service.is_ready
     puppet["b"].finish()
     assert (await ended(service, await service.submit("puppet", {"name": "b"}))).status == "success"
+
+
+async def test_a_worker_may_leave_while_the_database_hangs(
+    fragile_server: Server, start_service: Callable[..., Any]
+) -> None:
+    """In bounded time, without its job's end; that is found by its lease and runs elsewhere."""
+    url = fragile_server.database()
+    worker: JobService = await start_service(url, puppet := Puppet(), runs_jobs=True, answer=ANSWER_SECONDS)
+    job = await started(worker, puppet)
+    async with frozen(fragile_server):
+        begin = time.monotonic()
+        assert await worker.close(0) == []
+        assert time.monotonic() - begin < 4
+    other = await start_service(url, again := Puppet(), runs_jobs=True)
+    await in_time(again["a"].started.wait())
+    again["a"].finish()
+    done = await ended(other, job)
+    assert (done.status, done.attempt) == ("success", 2)

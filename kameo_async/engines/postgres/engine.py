@@ -14,7 +14,7 @@ from typing import LiteralString, Self
 
 import structlog
 
-from kameo_async.engines.postgres.errors import LostError
+from kameo_async.engines.postgres.errors import LostError, one_round
 from kameo_async.engines.postgres.lost import hand_back
 from kameo_async.engines.postgres.owned import OwnedJobs
 from kameo_async.engines.postgres.rows import HEAD, OWNER, UPDATE, read_row
@@ -150,7 +150,7 @@ class PostgresEngine(LocalEngine):
         """A third of a lease apart, so that two beats may be lost."""
         while True:
             await asyncio.sleep(self._lease_seconds / 4)
-            with suppress(UnavailableError):
+            with one_round("worker.beat_failed"):
                 await self._beat()
 
     async def _beat(self) -> None:
@@ -177,7 +177,7 @@ class PostgresEngine(LocalEngine):
 
     async def _claim(self) -> None:
         while not self._is_closed:
-            with suppress(UnavailableError):
+            with one_round("worker.claim_failed"):
                 while (free := self._free()) and await self._claim_some(free):
                     pass
             with suppress(TimeoutError):

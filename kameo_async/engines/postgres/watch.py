@@ -4,25 +4,23 @@
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, aclosing, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-import structlog
 
 from kameo_async.engines.postgres.census import Census
 from kameo_async.engines.postgres.connections import SCHEMA, Connection
+from kameo_async.engines.postgres.errors import one_round
 from kameo_async.engines.postgres.lost import requeue_lost
 from kameo_async.engines.postgres.patience import answering
 from kameo_async.engines.postgres.rows import HEAD, is_light, read
-from kameo_async.jobs.errors import UnavailableError
 
 if TYPE_CHECKING:
     from kameo_async.engines.postgres.store import PostgresJobStore
-
-log = structlog.get_logger()
 
 LOOK_SECONDS = 1.0
 RETRY_SECONDS = 0.5
@@ -39,6 +37,8 @@ _THESE = (
     f"SELECT {HEAD}, CASE WHEN job_id = ANY(%(whole)s) THEN result END FROM job WHERE job_id = ANY(%(ids)s)"
     " ORDER BY updated_at, sequence"
 )
+
+_SAID = re.compile(r"([a-z]+) (\S+)(?: (\d+))?")
 
 Hear = Callable[[str, str], None]  # a word, such as `pending` or `cancel`, and the id of a job
 
@@ -103,11 +103,15 @@ class Watch:
             async with aclosing(connection.notifies(timeout=_PROOF_SECONDS)) as notices:
                 async for notice in notices:
                     if notice.pid not in self._store.connections.pids:  # what we do ourselves is no news
-                        self._hear(*notice.payload.split())
+                        self._hear(notice.payload)
             with answering(connection, _PROOF_SECONDS):
                 await connection.execute("SELECT 1")
 
-    def _hear(self, word: str, job_id: str, revision: str = "0") -> None:
+    def _hear(self, payload: str) -> None:
+        said = _SAID.fullmatch(payload)
+        if said is None:  # somebody else's: a channel is open to all who may connect
+            return
+        word, job_id, revision = said.groups(default="0")
         if word in ("expired", "early"):
             self._store.forget(job_id, early=word == "early")
             return
@@ -129,10 +133,8 @@ class Watch:
                 ids = list(self._wanted)[:_BATCH]
                 for job_id in ids:
                     del self._wanted[job_id]
-                try:
+                with one_round("database.look_failed"):  # the regular one finds them again
                     await self._show(ids)
-                except UnavailableError:  # the next round finds them again
-                    break
 
     async def _show(self, ids: list[str]) -> None:
         store = self._store
@@ -154,14 +156,10 @@ class Watch:
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._at_once.wait()
             self._at_once.clear()
-            try:
+            with one_round("database.look_failed"):
                 await self._look_around()
                 if self._may_judge():
                     await self._requeue_lost()
-            except UnavailableError:
-                continue
-            except Exception:
-                log.exception("database.look_failed")
 
     async def _requeue_lost(self) -> None:
         for job in await requeue_lost(self._store, self._lease_seconds):

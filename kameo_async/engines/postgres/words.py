@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import LiteralString
 
 from kameo_async.engines.postgres.connections import Connections
-from kameo_async.jobs.errors import UnavailableError
+from kameo_async.engines.postgres.errors import one_round
 from kameo_async.jobs.models import Job
 
 SAY: LiteralString = "SELECT say(%s::text[])"
@@ -53,7 +53,7 @@ class Words:
         words = list(self._waiting)
         self._waiting.clear()
         if words:
-            with suppress(UnavailableError):
+            with one_round("database.not_told"):
                 async with self._connections.use() as connection:
                     await connection.execute(SAY, (words,))
 

@@ -129,7 +129,7 @@ function drawCurve({ line, goal, end }, text) {
     class: "curve", role: "img", "aria-label": text, viewBox: `0 0 ${BOX.width} ${BOX.height}`, preserveAspectRatio: "none",
   });
   for (const [name, d] of [["goal", goal], ["line", line], ["end", end]]) {
-    if (d) svg.append(shape("path", { class: name, d }));
+    if (d) svg.append(shape("path", { class: name, d, "vector-effect": "non-scaling-stroke" }));
   }
   return svg;
 }

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 from pytest_asyncio import is_async_test
 
 from tests.browser.plugin import plugin_installed
 from tests.browser.processes import sandbox
-from tests.browser.reader import CHROMIUM, CHROMIUM_ARGS, fetch, open_page
+from tests.browser.reader import CHROMIUM, CHROMIUM_ARGS, DESK, fetch, open_page
 from tests.browser.served import NOBODY, Served, config_of, served
 
 HERE = Path(__file__).parent
@@ -111,6 +111,9 @@ AS_AT_FIRST = """address => {
 @pytest_asyncio.fixture(loop_scope="session")
 async def loans(shown: Page, fetched: str) -> Page:
     """That page as it was when the loans came, with nothing sorted or left out."""
+    await shown.set_viewport_size(DESK)
+    await shown.emulate_media(media="screen", color_scheme="light")
     await shown.mouse.move(1, 1)
     await shown.evaluate(AS_AT_FIRST, fetched)
+    await expect(shown.locator("#rows tr")).to_have_count(80)
     return shown

@@ -15,9 +15,7 @@ MAX_PAGE_BYTES = 200_000
 DARK = "rgb(16, 20, 21)"
 
 
-@pytest.mark.parametrize(
-    ("locale", "word"), [("sv-SE", "Starta"), ("en-GB", "Start"), ("de-DE", "Starta"), ("nb-NO", "Starta")]
-)
+@pytest.mark.parametrize(("locale", "word"), [("en-GB", "Start"), ("de-DE", "Starta")])
 async def test_the_first_language_is_the_browsers(
     browser: Browser, service: Served, locale: str, word: str
 ) -> None:
@@ -53,19 +51,20 @@ async def test_no_swedish_is_left_in_english(browser: Browser, service: Served) 
         assert not re.search(r"[åäöÅÄÖ]", text), text
 
 
-@pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
-async def test_the_theme_follows_the_system_until_it_is_switched(
-    browser: Browser, service: Served, scheme: str, dark: bool
-) -> None:
-    """The switch turns it over, and a reload keeps it."""
+async def test_the_theme_follows_the_system_until_it_is_switched(page: Page, service: Served) -> None:
+    """At once, and the switch turns it over whichever it is; a reload keeps what was chosen."""
     background = "getComputedStyle(document.body).backgroundColor"
-    async with open_page(browser, color_scheme=scheme) as page:
-        await page.goto(service.url)
-        assert (await page.evaluate(background) == DARK) is dark
-        await page.get_by_role("button", name="Ljust" if dark else "Mörkt").click()
-        assert (await page.evaluate(background) == DARK) is not dark
-        await page.reload()
-        assert (await page.evaluate(background) == DARK) is not dark
+    await page.goto(service.url)
+    assert await page.evaluate(background) != DARK
+    await page.emulate_media(color_scheme="dark")
+    assert await page.evaluate(background) == DARK
+    await page.get_by_role("button", name="Ljust").click()
+    assert await page.evaluate(background) != DARK
+    await page.emulate_media(color_scheme="light")
+    await page.get_by_role("button", name="Mörkt").click()
+    await page.reload()
+    assert await page.evaluate(background) == DARK
+    await expect(page.get_by_role("button", name="Ljust")).to_be_visible()
 
 
 async def test_nothing_is_wider_than_the_window(page: Page, service: Served) -> None:
@@ -101,16 +100,15 @@ async def test_the_flow_by_keyboard_alone(page: Page, service: Served) -> None:
     await expect(page.get_by_role("link", name="CSV")).to_be_focused()
 
 
-async def test_everything_that_has_the_focus_shows_it(page: Page, service: Served) -> None:
+async def test_everything_that_has_the_focus_shows_it(loans: Page) -> None:
     """A visible outline on each control that Tab reaches."""
-    await fetch(page, service.url)
     outlined = """() => {
       const one = document.activeElement, box = one.closest("label") ?? one;
       return getComputedStyle(box).outlineStyle !== "none" || getComputedStyle(one).outlineStyle !== "none";
     }"""
     for _ in range(25):
-        await page.keyboard.press("Tab")
-        assert await page.evaluate(outlined), await page.evaluate("document.activeElement.outerHTML")
+        await loans.keyboard.press("Tab")
+        assert await loans.evaluate(outlined), await loans.evaluate("document.activeElement.outerHTML")
 
 
 async def test_only_what_matters_is_announced(page: Page, watchable: Served) -> None:
@@ -144,17 +142,16 @@ async def test_reduced_motion_is_respected(browser: Browser, hanging: Served) ->
         await page.get_by_role("button", name="Avbryt").click()
 
 
-async def test_on_paper_there_is_nothing_to_press(page: Page, service: Served) -> None:
+async def test_on_paper_there_is_nothing_to_press(loans: Page) -> None:
     """Printing gives the loans in a table, light, without buttons and lists of jobs."""
-    await fetch(page, service.url)
-    await page.emulate_media(media="print", color_scheme="dark")
-    await expect(page.get_by_role("button", name="Starta")).to_be_hidden()
-    await expect(page.get_by_role("searchbox")).to_be_hidden()
-    await expect(page.get_by_role("heading", name="Alla jobb")).to_be_hidden()
-    rows = page.locator("#rows tr")
+    await loans.emulate_media(media="print", color_scheme="dark")
+    await expect(loans.get_by_role("button", name="Starta")).to_be_hidden()
+    await expect(loans.get_by_role("searchbox")).to_be_hidden()
+    await expect(loans.get_by_role("heading", name="Alla jobb")).to_be_hidden()
+    rows = loans.locator("#rows tr")
     await expect(rows.nth(79)).to_be_visible()
     assert await rows.nth(79).evaluate("row => getComputedStyle(row).contentVisibility") == "visible"
-    assert await page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+    assert await loans.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
 
 
 async def test_nothing_comes_from_elsewhere_and_nothing_breaks_the_policy(
@@ -232,12 +229,9 @@ def test_no_file_is_long() -> None:
         assert len(path.read_text().splitlines()) < 300, path
 
 
-async def test_both_widths_are_what_the_tests_think(browser: Browser, service: Served) -> None:
+async def test_both_widths_are_what_the_tests_think(loans: Page) -> None:
     """At a desk the header of the loans is a row, on a phone it is a strip of buttons to sort by."""
+    header = loans.locator("#table thead tr")
     for viewport, display in ((DESK, "grid"), (PHONE, "flex")):
-        async with open_page(browser, viewport=viewport) as page:
-            await fetch(page, service.url)
-            assert (
-                await page.locator("#table thead tr").evaluate("row => getComputedStyle(row).display")
-                == display
-            )
+        await loans.set_viewport_size(viewport)
+        assert await header.evaluate("row => getComputedStyle(row).display") == display

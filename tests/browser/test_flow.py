@@ -138,9 +138,9 @@ async def test_a_reload_shows_a_finished_job_again(page: Page, test_mode: Served
     await expect(page.locator("#elapsed")).to_have_text("0:01")
 
 
-async def test_back_leaves_the_job(page: Page, test_mode: Served) -> None:
+async def test_back_leaves_the_job(page: Page, service: Served) -> None:
     """The browser's back button returns to the empty start, forward to the result."""
-    await fetch(page, test_mode.url)
+    await fetch(page, service.url)
     await page.go_back()
     await expect(page.locator(".result")).to_be_hidden()
     await page.go_forward()

@@ -38,14 +38,14 @@ async def test_each_chart_has_title_text_axes_and_a_tooltip(loans: Page) -> None
         await expect(tip).to_be_visible()
 
 
-async def test_few_loans_have_no_charts(page: Page, service: Served) -> None:
+async def test_few_loans_have_no_charts(loans: Page, service: Served) -> None:
     """Below five a chart says nothing; the table then shows the teasers."""
-    job = await submit(page, service.url, limit=4, max_pages=1)
-    await page.goto(f"{service.url}#job={job}")
-    await expect(page.locator("#rows tr")).to_have_count(4)
-    await expect(page.get_by_role("figure")).to_have_count(0)
-    await expect(page.get_by_role("group", name="Land")).to_be_hidden()
-    await expect(page.locator(".teaser").first).to_be_visible()
+    job = await submit(loans, service.url, limit=4, max_pages=1)
+    await loans.goto(f"{service.url}#job={job}")
+    await expect(loans.locator("#rows tr")).to_have_count(4)
+    await expect(loans.get_by_role("figure")).to_have_count(0)
+    await expect(loans.get_by_role("group", name="Land")).to_be_hidden()
+    await expect(loans.locator(".teaser").first).to_be_visible()
 
 
 async def test_a_filter_that_leaves_few_hides_the_charts(loans: Page) -> None:
@@ -56,22 +56,22 @@ async def test_a_filter_that_leaves_few_hides_the_charts(loans: Page) -> None:
     await expect(loans.get_by_role("figure")).to_have_count(3)
 
 
-async def test_one_loan_is_told_in_the_singular(page: Page, service: Served) -> None:
+async def test_one_loan_is_told_in_the_singular(loans: Page, service: Served) -> None:
     """Neither search nor filters stand in the way of a single loan."""
-    job = await submit(page, service.url, limit=1, max_pages=1)
-    await page.goto(f"{service.url}#job={job}")
-    await expect(page.get_by_role("status").first).to_have_text("Klart: ett lån.")
-    await expect(page.get_by_role("searchbox")).to_be_hidden()
-    await expect(page.locator("#rows tr")).to_have_count(1)
+    job = await submit(loans, service.url, limit=1, max_pages=1)
+    await loans.goto(f"{service.url}#job={job}")
+    await expect(loans.get_by_role("status").first).to_have_text("Klart: ett lån.")
+    await expect(loans.get_by_role("searchbox")).to_be_hidden()
+    await expect(loans.locator("#rows tr")).to_have_count(1)
 
 
-async def test_no_loans_is_an_answer_too(page: Page, service: Served) -> None:
+async def test_no_loans_is_an_answer_too(loans: Page, service: Served) -> None:
     """It says that nothing is on offer, and shows no empty table."""
-    job = await submit(page, service.url, page=500)
-    await page.goto(f"{service.url}#job={job}")
-    await expect(page.locator(".result").get_by_role("heading", name="Inga lån ligger ute")).to_be_visible()
-    await expect(page.get_by_role("table", name="Lånen")).to_be_hidden()
-    await expect(page.get_by_text("Nya brukar läggas ut")).to_be_visible()
+    job = await submit(loans, service.url, page=500)
+    await loans.goto(f"{service.url}#job={job}")
+    await expect(loans.locator(".result").get_by_role("heading", name="Inga lån ligger ute")).to_be_visible()
+    await expect(loans.get_by_role("table", name="Lånen")).to_be_hidden()
+    await expect(loans.get_by_text("Nya brukar läggas ut")).to_be_visible()
 
 
 async def test_downloads(loans: Page) -> None:

@@ -45,9 +45,10 @@ screenshots: .venv/.dev system  ## Take pictures of the page
 soak: .venv/.dev  ## Run the service under everything at once (SECONDS=600)
 	.venv/bin/python -m tests.soak $(or $(SECONDS),600)
 
-fuzz: .venv/.dev  ## Look for trouble with more examples than the tests have time for
-	KAMEO_ASYNC_FUZZ_EXAMPLES=200 HYPOTHESIS_PROFILE=fuzz .venv/bin/pytest -q -p no:xdist --timeout 900 \
-		tests/test_schemathesis.py tests/test_kameo_reading.py tests/test_teaser.py tests/test_export.py
+fuzz: .venv/.dev  ## Look for trouble with more examples than the tests have time for, half an hour at most
+	KAMEO_ASYNC_FUZZ_EXAMPLES=500 HYPOTHESIS_PROFILE=fuzz timeout 1800 .venv/bin/pytest -q -p no:xdist --timeout 900 \
+		tests/test_schemathesis.py tests/test_kameo_reading.py tests/test_kameo_rows.py tests/test_teaser.py \
+		tests/test_export.py tests/test_jobs_size.py
 
 bench: .venv/.dev  ## Measure speed and memory, some minutes of an idle machine; writes docs/performance.*
 	.venv/bin/python -m pip install --quiet --group bench

@@ -143,7 +143,12 @@ def worker(sandbox: bool) -> None:
 
 
 @cli.command()
-def migrate() -> None:
+@click.option(
+    "--archive",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Bring what this file knows of loans into the database, which must know none yet.",
+)
+def migrate(archive: Path | None) -> None:
     """Bring the database's schema up to date (needs KAMEO_ASYNC_DATABASE_URL).
 
     `serve` and `worker` do so too, where their user has the right to.
@@ -154,7 +159,7 @@ def migrate() -> None:
 
     settings = load(ServiceSettings)
     log.configure("warning", settings.log_format)
-    click.echo(run(settings))
+    click.echo(run(settings, archive))
 
 
 def main() -> None:

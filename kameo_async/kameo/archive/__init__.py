@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
 from kameo_async.clock import Clock
+from kameo_async.kameo.archive.carry import Content, fill
 from kameo_async.kameo.archive.codes import use_code
 from kameo_async.kameo.archive.database import ArchiveError, Database, LostDatabaseError
 from kameo_async.kameo.archive.rows import milliseconds, number, time_of
@@ -100,6 +101,10 @@ class Archive:
     async def use_code(self, account: str, step: int) -> bool:
         """Takes the code of a window for oneself; false when it or a later one has been taken."""
         return await self._run(partial(use_code, account=account, step=step))
+
+    async def take(self, content: Content) -> None:
+        """Makes another archive's rows its own, where it has none."""
+        await self._run(partial(fill, content=content))
 
     async def _run(self, work: Callable[[Database], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._work, work)

@@ -62,6 +62,18 @@ class SqliteDatabase:
                     raise
             return cls(_replaced(path, now))
 
+    @classmethod
+    def read_only(cls, path: Path) -> Self:
+        """A file that is there, which is left as it is. Raises ArchiveError."""
+        with told(path):
+            connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro", timeout=BUSY_SECONDS, isolation_level=None, uri=True
+            )
+            if (version := _version(connection)) != len(MIGRATIONS):
+                connection.close()
+                raise ArchiveError(f"{path}: is no archive, or of another version ({version})")
+            return cls(connection)
+
     def close(self) -> None:
         self._connection.close()
 

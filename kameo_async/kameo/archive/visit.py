@@ -22,15 +22,15 @@ from kameo_async.kameo.archive.speed import Speeds
 from kameo_async.kameo.loan import Loan
 
 _LAST_FETCH = "SELECT seen_at FROM fetches WHERE countries = ? ORDER BY id DESC LIMIT 1"
-_ADD_FETCH = "INSERT INTO fetches (seen_at, countries, is_whole) VALUES (?, ?, ?) RETURNING id"
-_ADD_FACTS = f"INSERT INTO facts ({', '.join(FACTS)}) VALUES ({', '.join('?' * len(FACTS))}) RETURNING id"  # noqa: S608
-_ADD_SIGHTING = "INSERT INTO sightings (loan_id, fetch_id, facts_id, subscribed_amount) VALUES (?, ?, ?, ?)"
+ADD_FETCH = "INSERT INTO fetches (seen_at, countries, is_whole) VALUES (?, ?, ?) RETURNING id"
+ADD_FACTS = f"INSERT INTO facts ({', '.join(FACTS)}) VALUES ({', '.join('?' * len(FACTS))}) RETURNING id"  # noqa: S608
+ADD_SIGHTING = "INSERT INTO sightings (loan_id, fetch_id, facts_id, subscribed_amount) VALUES (?, ?, ?, ?)"
 _LISTED = (
     f"SELECT l.loan_id, l.fetch_id, {SEEN_COLUMNS} FROM listed l"  # noqa: S608 - our own names
     " JOIN sightings s ON s.loan_id = l.loan_id AND s.fetch_id = l.fetch_id"
     " JOIN facts f ON f.id = s.facts_id WHERE l.countries = ?"
 )
-_LIST = "INSERT INTO listed (fetch_id, countries, loan_id) VALUES (?, ?, ?)"
+LIST = "INSERT INTO listed (fetch_id, countries, loan_id) VALUES (?, ?, ?)"
 _LIST_ANEW = "UPDATE listed SET fetch_id = ? WHERE countries = ? AND loan_id = ?"
 _UNLIST = "DELETE FROM listed WHERE countries = ? AND loan_id = ?"
 _KNOWN = (
@@ -140,9 +140,9 @@ def _write(
     database: Database, visit: Visit, known: Mapping[int, _Known], listed: Mapping[int, _Listed], moment: int
 ) -> None:
     """A sighting of each loan that is not as it was, and where the listing stands now."""
-    [(fetch_id,)] = database.query(_ADD_FETCH, moment, visit.scope, int(visit.is_whole))
+    [(fetch_id,)] = database.query(ADD_FETCH, moment, visit.scope, int(visit.is_whole))
     sightings: list[tuple[Any, ...]] = []
-    listing: dict[str, list[tuple[Any, ...]]] = {_LIST: [], _LIST_ANEW: []}
+    listing: dict[str, list[tuple[Any, ...]]] = {LIST: [], _LIST_ANEW: []}
     for loan in visit.loans:
         now, old = seen(loan), known.get(loan.id)
         is_news = old is None or old.seen != now
@@ -151,9 +151,9 @@ def _write(
             sightings.append((loan.id, fetch_id, facts_id, digits(now.subscribed_amount)))
         sighting_id = fetch_id if is_news or old is None else old.fetch_id
         if loan.id not in listed or listed[loan.id].fetch_id != sighting_id:
-            statement = _LIST_ANEW if loan.id in listed else _LIST
+            statement = _LIST_ANEW if loan.id in listed else LIST
             listing[statement].append((sighting_id, visit.scope, loan.id))
-    database.run_many(_ADD_SIGHTING, sightings)
+    database.run_many(ADD_SIGHTING, sightings)
     for statement, rows in listing.items():
         database.run_many(statement, rows)
 
@@ -162,5 +162,5 @@ def _facts_id(database: Database, now: Seen, old: _Known | None) -> int:
     """The slow fields, written anew only where one of them is not as it was."""
     if old is not None and old.seen._replace(subscribed_amount=now.subscribed_amount) == now:
         return old.facts_id
-    [(facts_id,)] = database.query(_ADD_FACTS, *facts_row(now))
+    [(facts_id,)] = database.query(ADD_FACTS, *facts_row(now))
     return int(facts_id)

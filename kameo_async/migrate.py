@@ -39,4 +39,4 @@ async def _carried(settings: ServiceSettings, cluster: "Cluster", path: Path) ->
         found = content(file)
     async with cluster.shared(archive_source("test" if settings.test_mode else "live")).archive as archive:
         await archive.take(found)
-    return f"The database knows now what {path} knew: {len(found.fetches)} fetches."
+    return f"The database knows now what {path} knew (fetches: {len(found.fetches)})."

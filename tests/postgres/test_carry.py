@@ -39,7 +39,7 @@ def test_the_database_goes_on_where_the_file_ended(url: str, tmp_path: Path) -> 
     """The history is the same to the digit, and the next fetch is compared with the file's last."""
     clock, path = FakeClock(), tmp_path / "test.archive.sqlite3"
     before = asyncio.run(seen_in_a_file(path, clock))
-    assert run(settings(url), path).endswith(f"what {path} knew: 3 fetches.")
+    assert run(settings(url), path).endswith(f"what {path} knew (fetches: 3).")
     history, changes = asyncio.run(seen_in_the_database(url, clock))
     assert history == before
     assert (changes.new, changes.gone, [change.id for change in changes.changed]) == ((3,), (2,), [1])

@@ -1,6 +1,7 @@
 """A log line that may come thousands of times a second, told now and then with a count of the rest."""
 
 import time
+from collections.abc import Callable
 from typing import Literal
 
 import structlog
@@ -11,14 +12,20 @@ log = structlog.get_logger()
 class Sparse:
     """Says a thing at most once in `seconds`; the next time it tells how many were left out."""
 
-    def __init__(self, level: Literal["warning", "error"], seconds: float) -> None:
+    def __init__(
+        self,
+        level: Literal["warning", "error"],
+        seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._level = level
         self._seconds = seconds
+        self._monotonic = monotonic
         self._next = 0.0
         self._left_out = 0
 
     def say(self, event: str, **fields: object) -> None:
-        now = time.monotonic()
+        now = self._monotonic()
         if now < self._next:
             self._left_out += 1
             return

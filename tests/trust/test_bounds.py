@@ -11,7 +11,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
+from kameo_async.web.sparse import Sparse
+from tests.clock import FakeClock
 from tests.trust.conftest import Process
 from tests.trust.raw import UPGRADE, ask, connect, read, request
 
@@ -104,6 +107,17 @@ def test_idle_connections_up_to_the_limit_keep_nobody_out(limited: Process) -> N
         assert [event["event"] for event in limited.events].count("http.crowded") == 1
         assert "Traceback" not in limited.log
         assert len(limited.log) < 20_000
+
+
+async def test_what_is_left_out_of_the_log_is_counted() -> None:
+    """Row 17: a line that comes thousands of times is told once in a while, with how many it stands for."""
+    clock = FakeClock()
+    crowded = Sparse("warning", 10, clock.monotonic)
+    with capture_logs() as logs:
+        for _ in range(50):
+            crowded.say("http.crowded")
+            await clock.advance(0.5)
+    assert [line["left_out"] for line in logs] == [0, 19, 19]
 
 
 def test_busy_connections_up_to_the_limit_leave_room_for_the_service(limited: Process) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -19,11 +20,13 @@ from pyleak import no_task_leaks
 from kameo_async import Report
 from kameo_async.app import create_app
 from kameo_async.clock import SystemClock
-from kameo_async.sandbox.options import SandboxOptions
+from kameo_async.sandbox.api import LISTING_PATH
+from kameo_async.sandbox.options import SandboxOptions, parse_fault
 from kameo_async.sandbox.server import RunningSandbox, running_sandbox
 from kameo_async.serve import sandbox_config
 from kameo_async.settings import ServiceSettings
 from kameo_async.web.protocol import Runner
+from tests.clock import idle
 from tests.service import Echo, running_service
 from tests.trust.conftest import Process
 from tests.trust.raw import UPGRADE, ask, connect, request
@@ -74,13 +77,33 @@ async def test_the_whole_live_way_leaves_nothing_and_blocks_nothing(
                 await answer.read()
 
 
+async def test_a_hung_upstream_leaves_no_task(tmp_path: Path) -> None:
+    """The job ends as `timeout`; of what it did nothing is left, neither here nor at the upstream."""
+    options = SandboxOptions(latency=(0, 0), two_factor=False, faults=(parse_fault("hang"),))
+    async with (
+        running_sandbox(options, SystemClock()) as sandbox,
+        live(sandbox, tmp_path, job_timeout_seconds=0.7) as url,
+        aiohttp.ClientSession(url) as client,
+    ):
+        before = asyncio.all_tasks()
+        async with client.post("/api/jobs/fetch-loans", headers={"Prefer": "wait=10"}) as answer:
+            assert (await answer.json())["error_code"] == "timeout"
+        assert sandbox.record.arrived["GET", LISTING_PATH] == 1
+        await idle()
+        left = [task for task in asyncio.all_tasks() - before if "RequestHandler.start" not in repr(task)]
+        assert left == []
+
+
 @asynccontextmanager
-async def live(sandbox: RunningSandbox, folder: Path) -> AsyncIterator[str]:
+async def live(sandbox: RunningSandbox, folder: Path, **settings: Any) -> AsyncIterator[str]:
     """The service as `serve` runs it, in this loop; gives its address."""
-    read_config = sandbox_config(sandbox)
-    runner = Runner(
-        create_app(ServiceSettings(), mode="sandbox", read_config=read_config, state=folder / "jobs.sqlite3")
+    app = create_app(
+        ServiceSettings(**settings),
+        mode="sandbox",
+        read_config=sandbox_config(sandbox),
+        state=folder / "jobs.sqlite3",
     )
+    runner = Runner(app)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest_asyncio
@@ -20,30 +19,34 @@ document.addEventListener("securitypolicyviolation", (event) =>
 TOKEN = "a-token-for-the-docs"
 
 
-@asynccontextmanager
-async def watched(browser: Browser) -> AsyncIterator[Page]:
-    """A page on which no error, no blocked part and no request elsewhere is allowed."""
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def guarded() -> AsyncIterator[Served]:
+    """A service with a token."""
+    async with served(NOBODY, mode="test", token=TOKEN) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def reader(browser: Browser, guarded: Served) -> AsyncIterator[Page]:
+    """The docs, opened by somebody who opened the page with its token.
+
+    They are heavy, so all tests share them. No error, no blocked part and no request elsewhere is allowed.
+    """
     said: list[str] = []
     asked: list[str] = []
     async with open_page(browser) as page:
         page.on("console", lambda message: _keep(said, message))
         page.on("request", lambda request: asked.append(request.url))
         await page.add_init_script(VIOLATIONS)
-        yield page
-        assert await page.evaluate("window.violations") == []
-        origin = await page.evaluate("window.origin")
-    assert said == []
-    assert asked
-    assert [url for url in asked if not url.startswith((f"{origin}/", "data:"))] == []
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def reader(browser: Browser, test_mode: Served) -> AsyncIterator[Page]:
-    """The docs on such a page, loaded once for all tests: they are as heavy as they are lasting."""
-    async with watched(browser) as page:
-        await page.goto(f"{test_mode.url}docs")
+        await page.goto(f"{guarded.url}?token={TOKEN}")
+        await page.wait_for_url(guarded.url)
+        await page.goto(f"{guarded.url}docs")
         await page.locator(".opblock").first.wait_for()
         yield page
+        assert await page.evaluate("window.violations") == []
+    assert said == []
+    assert asked
+    assert [url for url in asked if not url.startswith((guarded.url, "data:"))] == []
 
 
 def _keep(said: list[str], message: ConsoleMessage) -> None:
@@ -69,9 +72,9 @@ async def executed(block: Locator) -> tuple[int, Any]:
     return int(re.findall(r"\d{3}", status)[0]), json.loads(body)
 
 
-async def test_every_operation_is_shown(reader: Page, test_mode: Served) -> None:
+async def test_every_operation_is_shown(reader: Page, guarded: Served) -> None:
     """Offline, every operation of the description stands on the page."""
-    document = await (await reader.request.get(f"{test_mode.url}api/openapi.json")).json()
+    document = await (await reader.request.get(f"{guarded.url}api/openapi.json")).json()
     operations = [
         each["operationId"] for path in document["paths"].values() for each in path.values() if "tags" in each
     ]
@@ -99,11 +102,10 @@ async def test_what_does_not_fit_is_not_sent(reader: Page) -> None:
     assert await block.locator(".live-responses-table").count() == 0
 
 
-async def test_whoever_opened_the_page_may_try(browser: Browser) -> None:
-    """Where a token is set the page's cookie is enough."""
-    async with served(NOBODY, mode="test", token=TOKEN) as guarded, watched(browser) as page:
-        await page.goto(f"{guarded.url}?token={TOKEN}")
-        await page.wait_for_url(guarded.url)
-        await page.goto(f"{guarded.url}docs")
-        block = await tried(page, "list-jobs")
-        assert await executed(block) == (200, {"total_jobs": 0, "jobs": []})
+async def test_whoever_opened_the_page_may_try(browser: Browser, reader: Page, guarded: Served) -> None:
+    """Where a token is set the page's cookie is enough, and needed."""
+    status, _ = await executed(await tried(reader, "ready"))
+    assert status == 200
+    stranger = await browser.new_context()
+    assert (await stranger.request.get(f"{guarded.url}api/ready")).status == 401
+    await stranger.close()

@@ -2,7 +2,7 @@
 # that a second run needs no network.
 
 # Debian's packages that the tests need.
-SYSTEM_PACKAGES = chromium curl libfaketime postgresql
+SYSTEM_PACKAGES = chromium-headless-shell,chromium curl libfaketime postgresql
 
 # Two at a time: tests that measure time suffer when they fight for the processor.
 PYTEST = .venv/bin/pytest -n 2 --dist loadfile

@@ -11,7 +11,7 @@ from pytest_asyncio import is_async_test
 
 from tests.browser.plugin import plugin_installed
 from tests.browser.processes import sandbox
-from tests.browser.reader import CHROMIUM, CHROMIUM_ARGS, DESK, fetch, open_page
+from tests.browser.reader import CHROMIUM, CHROMIUM_ARGS, DESK, PATIENCE_MS, fetch, open_page
 from tests.browser.served import NOBODY, Served, config_of, served
 
 HERE = Path(__file__).parent
@@ -29,6 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """Debian's Chromium. A missing one is a failure."""
+    expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
         yield chromium

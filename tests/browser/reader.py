@@ -28,7 +28,7 @@ READER: dict[str, Any] = {
     "reduced_motion": "reduce",
 }
 
-PATIENCE_MS = 8_000
+PATIENCE_MS = 10_000  # on a machine that has other things to do
 
 
 @asynccontextmanager

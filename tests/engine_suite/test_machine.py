@@ -104,4 +104,4 @@ TestJobsInMemory.settings = STEPS
 TestJobsWithAJournal = JournaledMachine.TestCase
 TestJobsWithAJournal.settings = settings(STEPS, max_examples=25)
 TestJobsInPostgres = pytest.mark.database(pytest.mark.usefixtures("machine_server")(PostgresMachine.TestCase))
-TestJobsInPostgres.settings = settings(STEPS, max_examples=20)
+TestJobsInPostgres.settings = settings(STEPS, max_examples=15)

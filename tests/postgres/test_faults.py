@@ -16,9 +16,9 @@ from tests.postgres.server import Server
 
 pytestmark = pytest.mark.database
 
-JOBS = 150
+JOBS = 100
 LONG = 8  # of them, which take all slots before the faults begin
-SECONDS = 4.0  # over which they are submitted
+SECONDS = 3.0  # over which they are submitted
 TERMINAL = ("success", "failed", "cancelled")
 
 

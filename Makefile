@@ -4,8 +4,8 @@
 # Debian's packages that the tests need.
 SYSTEM_PACKAGES = chromium-headless-shell,chromium curl libfaketime postgresql
 
-# Two at a time: tests that measure time suffer when they fight for the processor.
-PYTEST = .venv/bin/pytest -n 2 --dist loadfile
+# Three at a time on two cores: many tests wait; with more, those that measure time would suffer.
+PYTEST = .venv/bin/pytest -n 3 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast bench check lint format types coverage screenshots soak fuzz system clean

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.benchmarks import plot, table
+from tests.benchmarks.__main__ import DOCS
 from tests.benchmarks.goals import GOALS, Verdict
 from tests.benchmarks.report import Report
 
@@ -48,7 +49,7 @@ def test_every_part_can_be_imported(part: str) -> None:
 
 def test_the_table_names_every_row() -> None:
     """Each goal has its row, in order, also where nothing was measured."""
-    lines = table.lines(Report())[2:]
+    lines = table.lines(table.document(Report(), 0))[2:]
     assert [line.split("|")[1].strip() for line in lines] == list(ROWS)
     assert all(Verdict.NOT_MEASURED in line for line in lines)
 
@@ -67,3 +68,12 @@ def test_a_run_leaves_a_plot() -> None:
     found = json.loads(json.dumps(table.document(report, 1)))
     texts = [element.text for element in ElementTree.fromstring(plot.svg(found)).iter()]
     assert {*ROWS, "ours", "FastAPI", "not measured"} <= set(texts)
+
+
+def test_the_page_tells_what_the_last_run_found() -> None:
+    """Its tables are those of docs/performance.json, whose goals are the ones of today."""
+    page, found = (DOCS / "performance.md").read_text(), json.loads((DOCS / "performance.json").read_text())
+    assert table.with_tables(page, found) == page
+    assert {key: (row["name"], row["goal"]) for key, row in found["rows"].items()} == {
+        key: (goal.name, goal.text()) for key, goal in GOALS.items()
+    }

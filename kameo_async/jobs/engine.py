@@ -161,7 +161,7 @@ class LocalEngine:
             log_end(run.job)
             return
         _bind_log(run.job)
-        log.info("job.started", kind=run.job.kind)
+        log.debug("job.started", kind=run.job.kind)
         reporter = run.reporter = Reporter(partial(self._report, run.job.job_id), self._clock)
         deadline = self._clock.call_later(self._limits.timeout_seconds, partial(self._time_out, run))
         try:

@@ -47,10 +47,10 @@ def main(arguments: list[str] | None = None) -> int:
     pin_client()
     with tempfile.TemporaryDirectory(prefix="kameo-bench-") as name:
         measure(report, Path(name), wanted, quick=asked.quick)
-    print("\n".join(["", *table.lines(report)]))
+    found = table.document(report, time.monotonic() - began)
+    print("\n".join(["", *table.lines(found)]))
     if not asked.quick and not asked.only:
-        found = table.document(report, time.monotonic() - began)
-        table.write(DOCS / "performance.json", found)
+        table.write(DOCS, found)
         (DOCS / "performance.svg").write_text(plot.svg(found))
     return 1 if table.missed(report) else 0
 

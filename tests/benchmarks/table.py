@@ -10,18 +10,41 @@ from tests.benchmarks.goals import GOALS, Verdict
 from tests.benchmarks.machine import description
 from tests.benchmarks.report import Report
 
+LARGE = 1000  # from here on digits before the point are all told
 
-def lines(report: Report) -> list[str]:
-    """A row for every goal, in Markdown; a mark where one was missed."""
+Found = dict[str, Any]  # all that a run found, as `performance.json` holds it
+
+
+def lines(found: Found) -> list[str]:
+    """A row for every goal, in Markdown, of what `document` gives."""
     rows = [
-        (goal.name, goal.text(), _short(report.figures.get(key)), goal.verdict(report.figures.get(key)))
-        for key, goal in GOALS.items()
+        (row["name"], row["goal"], _short(row["figure"]), row["verdict"]) for row in found["rows"].values()
     ]
-    head = [("what", "goal", "figure", "verdict")]
-    widths = [max(len(str(row[column])) for row in head + rows) for column in range(4)]
+    return _table(("what", "goal", "figure", "verdict"), rows)
+
+
+def growth_lines(found: Found) -> list[str]:
+    """How cost grows, and what others take for the same, in Markdown."""
+    names = {name: None for of_what in found["comparison"].values() for name in of_what}
+    others = [
+        (name, *(_short(of_what.get(name)) for of_what in found["comparison"].values())) for name in names
+    ]
+    growth = [
+        (what, "; ".join(f"{size}: {_short(figure)}" for size, figure in figures.items()))
+        for what, figures in found["growth"].items()
+    ]
+    return [
+        *_table(("x the bare handler", *found["comparison"]), others),
+        "",
+        *_table(("what", "figures"), growth),
+    ]
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
+    widths = [max(len(str(row[column])) for row in [head, *rows]) for column in range(len(head))]
     text = [
         "| " + " | ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in head + rows
+        for row in [head, *rows]
     ]
     return [text[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *text[1:]]
 
@@ -31,7 +54,7 @@ def missed(report: Report) -> list[str]:
     return [key for key, goal in GOALS.items() if goal.verdict(report.figures.get(key)) is Verdict.MISSED]
 
 
-def document(report: Report, seconds: float) -> dict[str, Any]:
+def document(report: Report, seconds: float) -> Found:
     """All of it, for programs."""
     rows = {
         key: {
@@ -57,13 +80,28 @@ def document(report: Report, seconds: float) -> dict[str, Any]:
     }
 
 
-def write(path: Path, found: dict[str, Any]) -> None:
-    """As JSON that people can read too."""
-    path.write_text(json.dumps(_rounded(found), indent=2, ensure_ascii=False) + "\n")
+def write(folder: Path, found: Found) -> None:
+    """`performance.json`, and the tables between the marks of `performance.md`."""
+    rounded = _rounded(found)
+    text = json.dumps(rounded, indent=2, ensure_ascii=False)
+    (folder / "performance.json").write_text(f"{text}\n")
+    page = folder / "performance.md"
+    page.write_text(with_tables(page.read_text(), rounded))
+
+
+def with_tables(page: str, found: Found) -> str:
+    """The page with the tables of a run."""
+    for mark, made in (("goals", lines(found)), ("growth", growth_lines(found))):
+        start, end = f"<!-- {mark} -->\n", f"<!-- end of {mark} -->"
+        before, rest = page.split(start)
+        page = "".join([before, start, "\n".join(made), "\n", end, rest.split(end)[1]])
+    return page
 
 
 def _short(figure: float | None) -> str:
-    return "-" if figure is None else f"{figure:.3g}"
+    if figure is None:
+        return "-"
+    return f"{figure:.3g}" if figure < LARGE else f"{figure:,.0f}"
 
 
 def _rounded(value: Any) -> Any:

@@ -11,7 +11,7 @@ from kameo_async.jobs.store import JobStore
 
 log = structlog.get_logger()
 
-SLICE = 50  # jobs removed before others get the loop
+SLICE = 20  # jobs removed before others get the loop
 
 
 class Reaper:

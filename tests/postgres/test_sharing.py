@@ -83,8 +83,8 @@ async def test_workers_share_login_and_limit(
     url: str, start_service: Callable[..., Any], sandbox: RunningSandbox, tmp_path: Path
 ) -> None:
     """Two workers want 28 pages, of 20 a minute: Kameo sees one login, and 20 requests, not one more."""
-    more = {"KAMEO_REQUESTS_PER_MINUTE": str(PER_MINUTE), "KAMEO_ASYNC_MAX_RUNNING_JOBS": "2"}
-    settings = environment(url, sandbox, **more)
+    limits = {"KAMEO_REQUESTS_PER_MINUTE": str(PER_MINUTE), "KAMEO_ASYNC_MAX_RUNNING_JOBS": "2"}
+    settings = environment(url, sandbox, KAMEO_ASYNC_LOG_LEVEL="debug", **limits)
     kind = LoanFetchJobService(lambda: pytest.fail("a web runs nothing"), clock=SystemClock())
     async with worker(tmp_path, settings) as one, worker(tmp_path, settings) as other:
         web = await start_service(url, kind, mode="live")

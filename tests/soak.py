@@ -31,7 +31,7 @@ FIRST_SECONDS = 5
 DRAIN_SECONDS = 600
 FORGET_SECONDS = 5  # jobs are kept for 3
 QUIET_SECONDS = 35  # idle connections to the upstream are looked through every 15 s, and kept for 15
-MAX_SLOPE = 5000.0  # bytes a second, over the second half: SQLite's caches grow to 2 MB each with their files
+MAX_SLOPE = 200.0  # bytes a second, over the second half: 0.7 MB an hour
 NOISE = (
     b"\x16\x03\x01\x02\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: evil\r\n\r\n",

@@ -47,7 +47,7 @@ class Victim:
         if params.number % 5 == 0:
             raise JobFailed("unlucky", "No.")
         if params.number % 7 == 0:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()  # until it is killed or cancelled
         return self.Result(text="x" * (params.number % 700))
 
 
@@ -84,7 +84,7 @@ async def submit(service: JobService, first: int) -> None:
                 await service.cancel(job.job_id)
             except JobFinishedError:
                 continue
-    await asyncio.sleep(60)
+    await asyncio.Event().wait()  # until it is killed
 
 
 def main() -> None:

@@ -69,8 +69,7 @@ class LocalEngine:
     """Runs jobs in order of arrival, at most `max_running` at once.
 
     Mutable state, changed only in synchronous steps on the loop's thread: `_waiting` (in order),
-    `_runs` (jobs that have a task), `_settling` (how many of these only write their end), `_abandoned` (tasks
-    that would not stop), `_is_closed`.
+    `_runs` (jobs that have a task), `_abandoned` (tasks that would not stop), `_is_closed`.
     """
 
     def __init__(self, store: Writes, kinds: Mapping[str, Kind], clock: Clock, limits: EngineLimits) -> None:
@@ -81,7 +80,6 @@ class LocalEngine:
         self._waiting: dict[str, Job] = {}
         self._runs: dict[str, Run] = {}
         self._abandoned: dict[asyncio.Task[None], str] = {}
-        self._settling = 0
         self._is_closed = False
 
     async def enqueue(self, job: Job) -> None:
@@ -124,13 +122,9 @@ class LocalEngine:
         await asyncio.gather(*[self._stop(run, shutdown, seconds) for run in self._runs.values()])
         return [job_id for task, job_id in self._abandoned.items() if not task.done()]
 
-    @property
-    def _running(self) -> int:
-        return len(self._runs) - self._settling
-
     def _fill(self) -> None:
         loop = asyncio.get_running_loop()
-        while self._waiting and self._running < self._limits.max_running and not self._is_closed:
+        while self._waiting and len(self._runs) < self._limits.max_running and not self._is_closed:
             job_id = next(iter(self._waiting))
             run = self._runs[job_id] = Run(self._waiting.pop(job_id))
             # A context of its own: not that of whoever made room for the job.
@@ -171,18 +165,7 @@ class LocalEngine:
             reporter.close()
         if run.verdict is None:
             run.verdict = outcome
-            await self._settle_beside_the_next(run)
-
-    async def _settle_beside_the_next(self, run: Run) -> None:
-        """The kind is done: while its job's end is written, another may run."""
-        self._settling += 1
-        self._fill()
-        try:
             await self._settle(run)
-        finally:
-            self._settling -= 1
-        if run.stop is None:  # a step of the loop before the task counts as done
-            self._release(run)
 
     async def _outcome(self, run: Run, report: Reporter) -> Outcome:
         """What the kind made of it: its result as JSON, or why there is none."""

@@ -244,3 +244,14 @@ async def test_ids_cannot_be_guessed(start: Start, puppet: Puppet) -> None:
     ids = {(await service.submit("puppet")).job_id for _ in range(50)}
     assert len(ids) == 50
     assert all(re.fullmatch(UUID4, job_id) for job_id in ids)
+
+
+async def test_a_place_is_free_once_the_end_before_is_shown(start: Start, puppet: Puppet) -> None:
+    """Nobody ever sees more jobs run than may, also while an end is on its way to the disk."""
+    service = await start(puppet, max_running=1)
+    first = await service.submit("puppet", {"name": "a"})
+    await service.submit("puppet", {"name": "b"})
+    await in_time(puppet["a"].started.wait())
+    puppet["a"].finish()
+    await in_time(puppet["b"].started.wait())
+    assert (await service.get(first.job_id)).is_terminal

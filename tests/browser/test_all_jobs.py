@@ -54,7 +54,7 @@ async def test_visa_opens_a_job(loans: Page, service: Served) -> None:
     """Its result is shown, and its id is in the address."""
     job_id = await submit(loans, service.url, limit=3, max_pages=1)
     await row_of(loans, job_id).get_by_role("button", name="Visa Hämta lån").click()
-    await expect(loans.locator(".result").get_by_role("heading", name="3 lån")).to_be_visible()
+    await expect(loans.locator(".result").get_by_role("heading", name="3 lån", exact=True)).to_be_visible()
     assert loans.url.endswith(f"#job={job_id}")
 
 

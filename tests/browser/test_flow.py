@@ -24,7 +24,7 @@ async def test_a_fetch_shows_its_loans(page: Page, service: Served) -> None:
     """Starta leads to the loans in `.result`, each in a row of a real table."""
     await fetch(page, service.url)
     result = page.locator(".result")
-    await expect(result.get_by_role("heading", name="80 lån")).to_be_visible()
+    await expect(result.get_by_role("heading", name="80 lån", exact=True)).to_be_visible()
     await expect(result.get_by_role("table", name="Lånen").get_by_role("rowheader")).to_have_count(80)
     await expect(page.get_by_role("status").first).to_have_text("Klart: 80 lån.")
     await expect(page.get_by_role("button", name="Starta")).to_be_enabled()

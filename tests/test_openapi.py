@@ -1,6 +1,7 @@
 """The OpenAPI document: valid by its own validator, true to the routes, and to what the service answers."""
 
 import asyncio
+import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -253,6 +254,23 @@ async def test_every_kind_has_its_params_and_result(openapi: dict[str, Any]) -> 
     assert schemas["echo.Params"]["properties"]["times"]["maximum"] == 9
     assert schemas["echo.Params"]["additionalProperties"] is False
     assert "words" in schemas["echo.Result"]["properties"]
+
+
+async def test_generators_of_clients_find_their_way(openapi: dict[str, Any]) -> None:
+    """Each schema has a title of its own, and references lead to whole parts: what a class is made of."""
+    schemas = openapi["components"]["schemas"]
+    assert [name for name, schema in schemas.items() if schema["title"] != name] == []
+    references = set(re.findall(r'"\$ref":"([^"]+)"', orjson.dumps(openapi).decode()))
+    assert [one for one in references if not re.fullmatch(r"#/components/[a-z]+/[^/]+", one)] == []
+
+
+async def test_no_client_fills_in_the_query_by_itself(openapi: dict[str, Any]) -> None:
+    """Defaults stand in the body alone: one sent in the query as well would name a param twice."""
+    operation = openapi["paths"]["/api/jobs/echo"]["post"]
+    query = {each["name"]: each for each in operation["parameters"] if each["in"] == "query"}
+    assert [name for name, each in query.items() if "default" in each["schema"]] == []
+    assert query["times"]["description"] == "how often (default 1)"
+    assert openapi["components"]["schemas"]["echo.Params"]["properties"]["times"]["default"] == 1
 
 
 def test_the_examples_are_real() -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
+
 from kameo_async.jobs.kind import Kind, table_of
 from kameo_async.jobs.models import JobStatus
 from kameo_async.web.examples import ACCEPTED, FINISHED
@@ -22,7 +24,7 @@ from kameo_async.web.openapi_terms import (
     problem_responses,
     problems,
 )
-from kameo_async.web.schemas import Schema, components, params_schema, reference
+from kameo_async.web.schemas import Schema, components, reference
 
 
 def describe(kinds: Iterable[Kind], version: str, *, needs_token: bool) -> Schema:
@@ -44,7 +46,7 @@ def describe(kinds: Iterable[Kind], version: str, *, needs_token: bool) -> Schem
             {"name": "kinds", "description": "Start"},
             {"name": "service", "description": "How it is"},
         ],
-        "paths": {**_kind_paths(kinds), **_job_paths(kinds), **service_paths()},
+        "paths": {**_kind_paths(kinds, schemas), **_job_paths(kinds), **service_paths()},
         "components": {"schemas": schemas, "headers": HEADERS, "responses": problem_responses()},
     }
     if needs_token:
@@ -52,12 +54,13 @@ def describe(kinds: Iterable[Kind], version: str, *, needs_token: bool) -> Schem
     return document
 
 
-def _kind_paths(kinds: Iterable[Kind]) -> Schema:
-    return {f"/api/jobs/{kind.kind}": {"post": _submit(kind)} for kind in kinds}
+def _kind_paths(kinds: Iterable[Kind], schemas: Schema) -> Schema:
+    return {
+        f"/api/jobs/{kind.kind}": {"post": _submit(kind, schemas[f"{kind.kind}.Params"])} for kind in kinds
+    }
 
 
-def _submit(kind: Kind) -> Schema:
-    schema = params_schema(kind.Params)
+def _submit(kind: Kind, schema: Schema) -> Schema:
     required = set(schema.get("required", ()))
     return {
         "operationId": f"start-{kind.kind}",
@@ -67,7 +70,7 @@ def _submit(kind: Kind) -> Schema:
         "parameters": [
             KEY,
             WAIT,
-            *(_query_param(kind, name, schema) for name in schema.get("properties", {})),
+            *(_query_param(name, field) for name, field in schema.get("properties", {}).items()),
         ],
         "requestBody": {
             "required": bool(required),
@@ -111,12 +114,20 @@ def _sample(field: Schema) -> Any:
     return samples.get(field.get("type", ""), field.get("minimum", 1))
 
 
-def _query_param(kind: Kind, name: str, schema: Schema) -> Schema:
-    """A param of the query; never required there, since it may come in the body."""
-    place = f"#/components/schemas/{kind.kind}.Params/properties/{name}"
-    field = schema["properties"][name]
-    param: Schema = {"name": name, "in": "query", "schema": {"$ref": place}}
-    return param | ({"description": field["description"]} if "description" in field else {})
+def _query_param(name: str, field: Schema) -> Schema:
+    """A param of the query; never required there, since it may come in the body.
+
+    Its default is only told: a client that sent it by itself would name a param of the body twice.
+    """
+    schema = {key: value for key, value in field.items() if key not in ("default", "description")}
+    told = [field.get("description"), _told_default(field)]
+    param: Schema = {"name": name, "in": "query", "schema": schema}
+    return param | ({"description": " ".join(filter(None, told))} if any(told) else {})
+
+
+def _told_default(field: Schema) -> str | None:
+    default = field.get("default")
+    return None if default is None else f"(default {orjson.dumps(default).decode()})"
 
 
 def _job_paths(kinds: Iterable[Kind]) -> Schema:

@@ -89,7 +89,10 @@ def check(kind: Kind) -> None:
 
 
 def components(kinds: Iterable[Kind]) -> dict[str, Schema]:
-    """All schemas: the job, the problem, and each kind's params, result and job under the kind's name."""
+    """All schemas: the job, the problem, and each kind's params, result and job under the kind's name.
+
+    Each is titled by its name: generators of clients name their classes so, and make one of each title.
+    """
     _, shared = models_json_schema(
         [(model, "serialization") for model in _MODELS],
         ref_template=f"{ROOF}{{model}}",
@@ -102,7 +105,7 @@ def components(kinds: Iterable[Kind]) -> dict[str, Schema]:
     }
     for kind in kinds:
         schemas |= _of_kind(kind, schemas["JobDocument"])
-    return schemas
+    return {name: {**schema, "title": name} for name, schema in schemas.items()}
 
 
 def _of_kind(kind: Kind, job: Schema) -> dict[str, Schema]:

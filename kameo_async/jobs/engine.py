@@ -21,7 +21,7 @@ from kameo_async.jobs.uncancelled import uncancelled
 
 log = structlog.get_logger()
 
-MOST_STEPS_OF_A_SUBMIT = 8
+MOST_TURNS_OF_A_SUBMIT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,9 @@ class Engine(Protocol):
 
     async def enqueue(self, job: Job) -> None:
         """Runs a pending job when its turn comes."""
+
+    async def keep_pace(self) -> None:
+        """Holds one who has submitted a job up while those before it end; never for long."""
 
     async def cancel(self, job_id: str) -> Job:
         """Cancels, and gives the job once its task has stopped.
@@ -69,7 +72,8 @@ class LocalEngine:
     """Runs jobs in order of arrival, at most `max_running` at once.
 
     Mutable state, changed only in synchronous steps on the loop's thread: `_waiting` (in order),
-    `_runs` (jobs that have a task), `_abandoned` (tasks that would not stop), `_is_closed`.
+    `_runs` (jobs that have a task), `_abandoned` (tasks that would not stop), `_is_closed`. `_place_freed`
+    is set for a moment each time that a run has left.
     """
 
     def __init__(self, store: Writes, kinds: Mapping[str, Kind], clock: Clock, limits: EngineLimits) -> None:
@@ -81,13 +85,19 @@ class LocalEngine:
         self._runs: dict[str, Run] = {}
         self._abandoned: dict[asyncio.Task[None], str] = {}
         self._is_closed = False
+        self._place_freed = asyncio.Event()
 
     async def enqueue(self, job: Job) -> None:
         self._waiting[job.job_id] = job
         self._fill()
-        # As many jobs end in a step of the loop as may run at once; more submits in it would outrun them.
-        for _ in range(min(len(self._waiting) // self._limits.max_running, MOST_STEPS_OF_A_SUBMIT)):
-            await asyncio.sleep(0)
+
+    async def keep_pace(self) -> None:
+        """As many jobs end in a turn as may run at once; more submits in it would outrun them."""
+        for _ in range(min(len(self._waiting) // self._limits.max_running, MOST_TURNS_OF_A_SUBMIT)):
+            if any(run.is_settled for run in self._runs.values()):  # an end is on its way to the disk
+                await self._place_freed.wait()
+            else:
+                await asyncio.sleep(0)
 
     async def cancel(self, job_id: str) -> Job:
         now, ttl = self._clock.now(), self._limits.ttl_seconds
@@ -142,6 +152,8 @@ class LocalEngine:
         if self._runs.get(run.job.job_id) is run:
             del self._runs[run.job.job_id]
         self._fill()
+        self._place_freed.set()
+        self._place_freed.clear()
 
     async def _run(self, run: Run) -> None:
         """The task of one job: start, run, settle."""

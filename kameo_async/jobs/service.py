@@ -140,7 +140,9 @@ class JobService:
         if not accepting.done():
             self._accepting.add(accepting)
             accepting.add_done_callback(self._accepting.discard)
-        return await asyncio.shield(accepting)
+        kept = await asyncio.shield(accepting)
+        await self._engine.keep_pace()
+        return kept
 
     async def _accept(self, job: Job, key: str | None) -> Job:
         kept, is_new = await self._store.add(job, key)

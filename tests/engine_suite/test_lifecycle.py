@@ -17,7 +17,8 @@ from kameo_async.jobs.errors import (
     OverloadedError,
     UnknownKindError,
 )
-from kameo_async.jobs.models import JobStatus
+from kameo_async.jobs.kind import Report
+from kameo_async.jobs.models import Job, JobStatus
 from tests.clock import FakeClock, idle
 from tests.engine_suite.conftest import Start
 from tests.engine_suite.puppet import Puppet, ended, in_time, started
@@ -86,6 +87,33 @@ async def test_a_submit_beyond_what_may_wait_is_refused_and_leaves_nothing(
     puppet["0"].finish()
     await ended(service, first)
     assert (await service.submit("puppet", {"name": "4"}, key="k")).status == "pending"
+
+
+@pytest.mark.in_process
+async def test_who_submits_at_the_pace_of_the_answers_is_never_refused(start: Start) -> None:
+    """Sixteen clients start 320 jobs that do nothing, each the next one once the last is accepted."""
+
+    class Nothing(Puppet):
+        async def run(self, params: Puppet.Params, report: Report) -> BaseModel:
+            return self.Result(text="")
+
+    service = await start(Nothing(), max_running=2, max_pending=32)
+
+    async def client() -> list[Job]:
+        return [await service.submit("puppet") for _ in range(20)]
+
+    jobs = await in_time(asyncio.gather(*[client() for _ in range(16)]))
+    assert [(await ended(service, job)).status for of_one in jobs for job in of_one] == ["success"] * 320
+
+
+@pytest.mark.in_process
+async def test_a_submit_behind_jobs_that_do_not_end_is_answered(start: Start, puppet: Puppet) -> None:
+    """However many wait: a submit is held up for those that end, never for those that run."""
+    service = await start(puppet, max_running=1)
+    first = await started(service, puppet, "0")
+    for n in range(1, 30):
+        await in_time(service.submit("puppet", {"name": str(n)}))
+    assert (await service.get(first.job_id)).status == "running"
 
 
 async def test_submits_of_one_key_in_a_race_are_one_job(start: Start, puppet: Puppet) -> None:

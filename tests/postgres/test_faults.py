@@ -20,6 +20,8 @@ JOBS = 100
 LONG = 8  # of them, which take all slots before the faults begin
 SECONDS = 3.0  # over which they are submitted
 TERMINAL = ("success", "failed", "cancelled")
+_COUNTED = "SELECT status, sum(jobs), sum(bytes) FROM counted GROUP BY status HAVING sum(jobs) <> 0"
+_THERE_ARE = "SELECT status, count(*), sum(size) FROM job GROUP BY status"
 
 
 class Client:
@@ -138,6 +140,7 @@ async def test_nothing_is_lost_under_all_faults_at_once(
             worker.signal(signal.SIGTERM)
         assert [await worker.ended() for worker in workers] == [0, 0]
         await client.all_as_shown()
+    assert sorted(fragile_server.execute(_COUNTED, url)) == sorted(fragile_server.execute(_THERE_ARE, url))
     ends = [end["status"] for end in client.ends.values()]
     assert {"success", "cancelled"} <= set(ends)
     assert not [job_id for job_id in client.not_cancelled if client.ends[job_id]["status"] == "cancelled"]

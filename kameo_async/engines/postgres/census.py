@@ -20,7 +20,9 @@ _NOW: LiteralString = "coalesce(%(now)s::timestamptz, now())"
 _UNFINISHED = (
     "SELECT kind, status, count(*) FROM job WHERE status IN ('pending', 'running') GROUP BY kind, status"
 )
-_FINISHED = "SELECT kind, status, sum(jobs)::bigint FROM kept GROUP BY kind, status"
+_FINISHED = (
+    "SELECT kind, status, sum(jobs)::bigint FROM counted WHERE status <> 'unfinished' GROUP BY kind, status"
+)
 _WORKERS = f"SELECT mode, count(*) FROM worker WHERE alive_until > {_NOW} GROUP BY mode ORDER BY mode"
 _NOT_TAKEN = (
     "SELECT mode, kind, count(*) FROM job WHERE status = 'pending' AND NOT EXISTS (SELECT 1 FROM worker"

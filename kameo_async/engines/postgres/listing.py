@@ -9,7 +9,7 @@ from kameo_async.jobs.store import JobFilter, JobPage
 
 # Those that wait or run are few, and counted; the finished ones were counted as they came and went.
 _UNFINISHED = "SELECT count(*) FROM job WHERE status IN ('pending', 'running')"
-_FINISHED = "SELECT coalesce(sum(jobs), 0)::bigint FROM kept"
+_FINISHED = "SELECT coalesce(sum(jobs), 0)::bigint FROM counted WHERE status <> 'unfinished'"
 
 Columns = tuple[LiteralString, ...]
 _NEWEST = 2**63 - 1
@@ -57,6 +57,6 @@ def _filter(which: JobFilter) -> tuple[Columns, dict[str, Any]]:
 
 async def _total(connection: Connection, columns: Columns, values: dict[str, Any]) -> int:
     matches = " AND ".join((*[f"{column} = %({column})s" for column in columns], "true"))
-    counted = f"SELECT ({_UNFINISHED} AND {matches}) + ({_FINISHED} WHERE {matches})"
+    counted = f"SELECT ({_UNFINISHED} AND {matches}) + ({_FINISHED} AND {matches})"
     row = await (await connection.execute(counted, values)).fetchone()
     return int(row[0]) if row else 0

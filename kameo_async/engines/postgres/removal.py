@@ -19,7 +19,7 @@ _EXPIRED = (
     " RETURNING job.job_id, kind, status, due.expires_at, due.sequence)"
     " SELECT job_id, kind, status FROM removed ORDER BY expires_at, sequence"
 )
-_KEPT = "SELECT coalesce(sum(bytes), 0) FROM kept"
+_KEPT = "SELECT coalesce(sum(bytes), 0) FROM counted"
 # The newest stays, however large it is.
 _OLDEST = (
     "SELECT sequence, size FROM job WHERE finished_at IS NOT NULL AND sequence <> (SELECT sequence FROM job"

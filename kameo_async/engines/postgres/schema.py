@@ -13,7 +13,8 @@ log = structlog.get_logger()
 
 OLDEST_SERVER = 130000
 LOCK = 0x6B616D656F  # "kameo": of advisory locks, this one is for migrations
-SHARDS = 16
+COUNTING = 0x6B616D65  # and of those of two numbers, this is for counting; the second is the shard
+SHARDS = 32
 
 _UNFINISHED = "status IN ('pending', 'running')"
 
@@ -52,13 +53,14 @@ CREATE INDEX job_by_kind ON job (kind, sequence);
 CREATE INDEX job_by_kind_and_status ON job (kind, status, sequence);
 CREATE INDEX job_finished ON job (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX job_expiring ON job (expires_at) WHERE expires_at IS NOT NULL;
-CREATE TABLE kept (
+CREATE TABLE counted (
+    mode text COLLATE "C" NOT NULL,
     kind text COLLATE "C" NOT NULL,
     status text COLLATE "C" NOT NULL,
     shard integer NOT NULL,
     jobs bigint NOT NULL,
     bytes bigint NOT NULL,
-    PRIMARY KEY (kind, status, shard)
+    PRIMARY KEY (shard, mode, kind, status)
 ) WITH (fillfactor = 50);
 CREATE TABLE worker (
     worker_id text PRIMARY KEY,
@@ -83,26 +85,32 @@ CREATE TABLE refusal (
 )
 """
 
-# Finished jobs and their bytes are counted as they come and go, since looking through a million takes a tenth
-# of a second; and in shards, so that jobs that end at the same time do not wait for each other.
+# Jobs are counted as they come, end and go, since looking through a million takes a tenth of a second; those
+# that wait and those that run together, as `unfinished`. A transaction counts in the shard of its connection, so
+# that few wait for each other; and under one lock, so that with several jobs they cannot do so in a ring.
 _COUNTING = f"""
-CREATE FUNCTION count_kept() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION count_job(one {SCHEMA}.job, more integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'DELETE' THEN
-        UPDATE {SCHEMA}.kept SET jobs = jobs - 1, bytes = bytes - OLD.size
-            WHERE kind = OLD.kind AND status = OLD.status AND shard = OLD.sequence % {SHARDS};
-    ELSE
-        INSERT INTO {SCHEMA}.kept AS k VALUES (NEW.kind, NEW.status, NEW.sequence % {SHARDS}, 1, NEW.size)
-            ON CONFLICT (kind, status, shard) DO UPDATE SET jobs = k.jobs + 1, bytes = k.bytes + NEW.size;
+    INSERT INTO {SCHEMA}.counted AS known
+        VALUES (one.mode, one.kind, CASE WHEN one.finished_at IS NULL THEN 'unfinished' ELSE one.status END,
+            pg_backend_pid() % {SHARDS}, more, more * one.size)
+        ON CONFLICT (shard, mode, kind, status)
+            DO UPDATE SET jobs = known.jobs + excluded.jobs, bytes = known.bytes + excluded.bytes;
+END $$;
+CREATE FUNCTION count_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock({COUNTING}, pg_backend_pid() % {SHARDS});
+    IF TG_OP <> 'INSERT' THEN
+        PERFORM {SCHEMA}.count_job(OLD, -1);
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        PERFORM {SCHEMA}.count_job(NEW, 1);
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER came AFTER INSERT ON job FOR EACH ROW
-    WHEN (NEW.finished_at IS NOT NULL) EXECUTE FUNCTION count_kept();
+CREATE TRIGGER came_or_went AFTER INSERT OR DELETE ON job FOR EACH ROW EXECUTE FUNCTION count_change();
 CREATE TRIGGER ended AFTER UPDATE ON job FOR EACH ROW
-    WHEN (OLD.finished_at IS NULL AND NEW.finished_at IS NOT NULL) EXECUTE FUNCTION count_kept();
-CREATE TRIGGER went AFTER DELETE ON job FOR EACH ROW
-    WHEN (OLD.finished_at IS NOT NULL) EXECUTE FUNCTION count_kept()
+    WHEN (OLD.finished_at IS NULL AND NEW.finished_at IS NOT NULL) EXECUTE FUNCTION count_change()
 """
 
 # What is said need not outlive the server, so that its commit waits for no disk.

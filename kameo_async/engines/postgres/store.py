@@ -37,13 +37,18 @@ Fence = Callable[[Row], None]
 Changes = Mapping[str, Any]
 
 _SUBMIT_LOCK = 0x6B616D65 << 8  # held by submits close to the bound, so that it is exact there
-_MARGIN = 64
 _TRIES = 3
 
+_WAITING: LiteralString = (
+    "(SELECT coalesce(sum(jobs), 0) FROM counted WHERE mode = %(mode)s AND status = 'unfinished')"
+)
+_SLOTS: LiteralString = (
+    f"(SELECT coalesce(sum(slots), 0) FROM worker WHERE mode = %(mode)s AND alive_until > {NOW})"
+)
+# As many as may submit at the same moment without seeing each other.
+_MARGIN: LiteralString = "CASE WHEN %(is_exact)s THEN 0 ELSE current_setting('max_connections')::integer END"
 _ADD = (
-    f"{INSERT} WHERE (SELECT count(*) FROM job WHERE status IN ('pending', 'running') AND mode = %(mode)s)"
-    " < %(max_waiting)s - %(margin)s + (SELECT coalesce(sum(slots), 0) FROM worker"
-    f" WHERE mode = %(mode)s AND alive_until > {NOW})"
+    f"{INSERT} WHERE {_WAITING} < %(max_waiting)s + {_SLOTS} - {_MARGIN}"
     " ON CONFLICT (key) WHERE key IS NOT NULL DO NOTHING RETURNING sequence"
 )
 _BY_KEY = f"SELECT {HEAD}, result, {OWNER} FROM job WHERE key = %s"
@@ -125,11 +130,11 @@ class PostgresJobStore:
             job, mode=self.mode, key=key, max_waiting=self._max_pending, now=self.connections.now()
         )
         async with self.connections.use() as connection:
-            if await _is_added(connection, {**values, "margin": _MARGIN}):
+            if await _is_added(connection, {**values, "is_exact": False}):
                 return True
         async with self.connections.transaction() as connection:
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SUBMIT_LOCK,))
-            return await _is_added(connection, {**values, "margin": 0})
+            return await _is_added(connection, {**values, "is_exact": True})
 
     async def get(self, job_id: str) -> Job:
         for _ in range(_TRIES):

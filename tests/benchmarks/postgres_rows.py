@@ -40,7 +40,10 @@ FROM (
     FROM generate_series(1, {count}) n
 ) one
 """
-_COUNT = "INSERT INTO counted SELECT mode, kind, status, sequence % 32, count(*), sum(size) FROM job GROUP BY 1, 2, 3, 4"
+_COUNT = (
+    "INSERT INTO counted SELECT mode, kind, status, sequence % 32, count(*), sum(size)"
+    " FROM job GROUP BY 1, 2, 3, 4"
+)
 _INDEXES = (
     "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'job' AND schemaname = 'kameo_async'"
     " AND indexname NOT IN ('job_pkey', 'job_job_id_key')"

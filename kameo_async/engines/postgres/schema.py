@@ -86,8 +86,8 @@ CREATE TABLE refusal (
 """
 
 # Jobs are counted as they come, end and go, since looking through a million takes a tenth of a second; those
-# that wait and those that run together, as `unfinished`. A transaction counts in the shard of its connection, so
-# that few wait for each other; and under one lock, so that with several jobs they cannot do so in a ring.
+# that wait or run together, as `unfinished`. A transaction counts in the shard of its connection, so that few
+# wait for each other; and under one lock, so that with several jobs they cannot do so in a ring.
 _COUNTING = f"""
 CREATE FUNCTION count_job(one {SCHEMA}.job, more integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

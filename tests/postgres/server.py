@@ -28,7 +28,7 @@ _OPTIONS = {
     "autovacuum_naptime": "5s",
 }
 _TABLES = (
-    "job, counted, worker, throttle, login, codes, refusal,"
+    "job, counted, removed, worker, throttle, login, codes, refusal,"
     " facts, archive_fetches, archive_sightings, archive_listed"
 )
 

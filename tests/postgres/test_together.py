@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -56,22 +57,44 @@ async def test_a_change_is_seen_elsewhere_within_20_ms(url: str, start_service: 
 
 async def test_a_lost_word_costs_a_second(server: Server, url: str, start_service: Start) -> None:
     """Without NOTIFY all is found by looking: new work, its end, and a cancel."""
-    server.execute(
-        "ALTER FUNCTION say RENAME TO said;"
-        "CREATE FUNCTION say(words text[]) RETURNS void LANGUAGE sql AS 'SELECT'",
-        url,
-    )
-    try:
+    with speechless(server, url):
         web, _ = await start_service(url), await start_service(url, runs_jobs=True)
-        await asyncio.sleep(0.05)
         begin = time.monotonic()
         job = await web.submit("walk")
         assert (await ended(web, job)).status == "success"
         long = await running(web, await web.submit("walk", {"seconds": 60}))
         assert (await in_time(web.cancel(long.job_id))).status == "cancelled"
         assert time.monotonic() - begin < 6 * 1.2
+
+
+@contextmanager
+def speechless(server: Server, url: str) -> Iterator[None]:
+    """No word arrives."""
+    server.execute(
+        "ALTER FUNCTION say RENAME TO said;"
+        "CREATE FUNCTION say(words text[]) RETURNS void LANGUAGE sql AS 'SELECT'",
+        url,
+    )
+    try:
+        yield
     finally:
         server.execute("DROP FUNCTION say; ALTER FUNCTION said RENAME TO say", url)
+
+
+@pytest.mark.parametrize(("limits", "early"), [({"ttl_seconds": 0.3}, False), ({"max_kept_bytes": 1}, True)])
+async def test_a_lost_word_of_a_removal_costs_a_second_too(
+    server: Server, url: str, start_service: Start, limits: dict[str, float], early: bool
+) -> None:
+    """What is gone cannot be looked at; who listens elsewhere is told all the same."""
+    with speechless(server, url):
+        web = await start_service(url)
+        worker = await start_service(url, runs_jobs=True, reap_interval_seconds=0.02, **limits)
+        events = await web.subscribe()
+        first, _ = [await ended(worker, await worker.submit("walk")) for _ in range(2)]
+        async with asyncio.timeout(2.5):
+            while not isinstance(event := await anext(events), Expired):
+                pass
+    assert event == Expired(first.job_id, early)
 
 
 async def test_one_key_over_all_webs_is_one_job(url: str, start_service: Start) -> None:

@@ -26,6 +26,12 @@ _OLDEST = (
     " WHERE finished_at IS NOT NULL ORDER BY finished_at DESC, sequence DESC LIMIT 1)"
     " ORDER BY finished_at, sequence LIMIT 100"
 )
+# For an hour, should a process be cut off for long.
+_REMEMBER = (
+    "WITH old AS (DELETE FROM removed WHERE at < coalesce(%(now)s::timestamptz, now()) - interval '1 hour')"
+    " INSERT INTO removed VALUES (coalesce(%(now)s::timestamptz, clock_timestamp()), %(words)s)"
+)
+_LATELY = "SELECT word FROM removed, unnest(words) word WHERE at > %s - make_interval(secs => %s) ORDER BY at"
 _REMOVE = "DELETE FROM job WHERE sequence = ANY(%s) RETURNING sequence, job_id, kind, status"
 
 
@@ -35,23 +41,23 @@ async def expired(connection: Connection, limit: int, now: datetime | None) -> l
         return []
     cursor = await connection.execute(_EXPIRED, {"now": now, "limit": limit})
     removed = await cursor.fetchall()
-    await _tell(connection, "expired", removed)
+    await _tell(connection, "expired", removed, now)
     return removed
 
 
-async def surplus(connection: Connection, max_bytes: int) -> list[Removed]:
+async def surplus(connection: Connection, max_bytes: int, now: datetime | None) -> list[Removed]:
     """Removes the oldest finished jobs as long as more bytes are kept than may be."""
     removed: list[Removed] = []
     while await _kept(connection) > max_bytes:
         async with connection.transaction():
-            step = await _remove_oldest(connection, max_bytes)
+            step = await _remove_oldest(connection, max_bytes, now)
         if not step:
             break
         removed += step
     return removed
 
 
-async def _remove_oldest(connection: Connection, max_bytes: int) -> list[Removed]:
+async def _remove_oldest(connection: Connection, max_bytes: int, now: datetime | None) -> list[Removed]:
     if not await _is_elected(connection):
         return []
     excess = await _kept(connection) - max_bytes
@@ -66,14 +72,22 @@ async def _remove_oldest(connection: Connection, max_bytes: int) -> list[Removed
     rows = await (await connection.execute(_REMOVE, (chosen,))).fetchall()
     by_sequence = {sequence: (job_id, kind, status) for sequence, job_id, kind, status in rows}
     removed = [by_sequence[sequence] for sequence in chosen if sequence in by_sequence]
-    await _tell(connection, "early", removed)
+    await _tell(connection, "early", removed, now)
     return removed
 
 
-async def _tell(connection: Connection, word: str, removed: list[Removed]) -> None:
-    """In the same transaction: who was not told finds nothing to look at."""
+async def _tell(connection: Connection, word: str, removed: list[Removed], now: datetime | None) -> None:
+    """In the same transaction, and written down: who does not hear it finds nothing to look at."""
     if removed:
-        await connection.execute(SAY, ([f"{word} {job_id}" for job_id, *_ in removed],))
+        words = [f"{word} {job_id}" for job_id, *_ in removed]
+        await connection.execute(_REMEMBER, {"words": words, "now": now})
+        await connection.execute(SAY, (words,))
+
+
+async def told_lately(connection: Connection, since: datetime, overlap_seconds: float) -> list[str]:
+    """The words of what was removed since then, and a little before."""
+    cursor = await connection.execute(_LATELY, (since, overlap_seconds))
+    return [word for (word,) in await cursor.fetchall()]
 
 
 async def _is_elected(connection: Connection) -> bool:

@@ -62,6 +62,8 @@ CREATE TABLE counted (
     bytes bigint NOT NULL,
     PRIMARY KEY (shard, mode, kind, status)
 ) WITH (fillfactor = 50);
+CREATE TABLE removed (at timestamptz NOT NULL, words text[] NOT NULL);
+CREATE INDEX removed_lately ON removed (at);
 CREATE TABLE worker (
     worker_id text PRIMARY KEY,
     mode text NOT NULL,

@@ -258,7 +258,7 @@ class PostgresJobStore:
 
     async def _make_room(self) -> None:
         async with self.connections.use() as connection:
-            removed = await removal.surplus(connection, self._max_kept_bytes)
+            removed = await removal.surplus(connection, self._max_kept_bytes, self.connections.now())
         self._removed(removed, early=True)
 
     def _removed(self, removed: list[removal.Removed], *, early: bool) -> None:

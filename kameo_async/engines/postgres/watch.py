@@ -17,6 +17,7 @@ from kameo_async.engines.postgres.connections import SCHEMA, Connection
 from kameo_async.engines.postgres.errors import one_round
 from kameo_async.engines.postgres.lost import requeue_lost
 from kameo_async.engines.postgres.patience import answering
+from kameo_async.engines.postgres.removal import told_lately
 from kameo_async.engines.postgres.rows import HEAD, is_light, read
 
 if TYPE_CHECKING:
@@ -182,6 +183,8 @@ class Watch:
             since = self._looked_at or moment
             lately = await connection.execute(_LATELY, {"since": since, "overlap": _OVERLAP_SECONDS})
             self._saw(await lately.fetchall(), is_first=self._looked_at is None)
+            for word in await told_lately(connection, since, _OVERLAP_SECONDS):
+                self._hear(word)
             await self._census.take(connection, tells=self._looked_at is not None)
         self._looked_at = moment
 

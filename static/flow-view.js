@@ -98,7 +98,7 @@ function headline(stage, { connection, health, t, kindOf, note }) {
   if (stage === "cancelled") return t(job.error_code ? "cancelled_shutdown" : "cancelled");
   if (["idle", "refused", "failed", "gone", "timedout"].includes(stage)) return "";
   if (stage === "running" && !loans) return `${kindName(job, t, kindOf(job.kind))} …`;
-  const text = t(lacksWorker(stage, health) ? "no_worker" : stage);
+  const text = t(lacksWorker(stage, health, job?.kind) ? "no_worker" : stage);
   return note && (stage === "running" || stage === "pending") ? t("reconnected") + text : text;
 }
 

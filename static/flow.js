@@ -39,10 +39,13 @@ export function stageOf(flow, connection) {
 }
 
 /** @param {Stage} stage
- * @param {{mode: string, workers?: Record<string, number>} | null} health without `workers`, the service runs jobs itself
+ * @param {{mode: string, workers?: Record<string, number>, warnings?: string[]} | null} health without `workers`, the
+ *   service runs jobs itself
+ * @param {string} [kind] of the job; a worker may be without it
  * @returns {boolean} whether the job waits because no process that could run it is alive */
-export const lacksWorker = (stage, health) =>
-  stage === "pending" && Boolean(health?.workers) && !health.workers[health.mode];
+export const lacksWorker = (stage, health, kind) =>
+  stage === "pending" && Boolean(health?.workers) &&
+  (!health.workers[health.mode] || Boolean(health.warnings?.some((text) => text.includes(` ${health.mode} that takes ${kind},`))));
 
 const WORKING = new Set(["starting", "reconnecting", "cancelling", "pending", "running"]);
 

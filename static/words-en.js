@@ -26,7 +26,7 @@ export default {
   unit_done: "{done} {unit}",
   starting: "Beginning …",
   pending: "Waiting for its turn …",
-  no_worker: "Waiting: no worker is running. The job begins when one is started.",
+  no_worker: "Waiting: no worker for it is running. The job begins when one is started.",
   running: "Fetching the loans …",
   cancelling: "Cancelling …",
   reconnecting: "Reconnecting …",

@@ -26,7 +26,7 @@ export default {
   unit_done: "{done} {unit}",
   starting: "Startar …",
   pending: "Väntar på sin tur …",
-  no_worker: "Väntar: ingen arbetsprocess är i gång. Jobbet börjar när en startas.",
+  no_worker: "Väntar: ingen arbetsprocess för jobbet är i gång. Det börjar när en startas.",
   running: "Hämtar lånen …",
   cancelling: "Avbryter …",
   reconnecting: "Återansluter …",

@@ -23,11 +23,11 @@ async def test_a_job_without_a_worker_says_what_it_waits_for(page: Page, server:
             await start(page, service.url)
             headline = page.locator("#headline")
             await expect(headline).to_have_text(
-                "Väntar: ingen arbetsprocess är i gång. Jobbet börjar när en startas."
+                "Väntar: ingen arbetsprocess för jobbet är i gång. Det börjar när en startas."
             )
             await page.get_by_role("button", name="English").click()
             await expect(headline).to_have_text(
-                "Waiting: no worker is running. The job begins when one is started."
+                "Waiting: no worker for it is running. The job begins when one is started."
             )
             await worker.setup()
             try:

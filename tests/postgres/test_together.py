@@ -153,17 +153,20 @@ async def test_500_cancels_against_finishes_flip_no_end(url: str, start_service:
             assert document(await service.get(job.job_id)) == document(job)
 
 
-async def test_a_job_keeps_its_mode(url: str, start_service: Start) -> None:
-    """Only a worker of that mode takes it; meanwhile it waits, and warnings and the log say so."""
+async def test_a_job_waits_for_a_worker_of_its_mode_and_kind(url: str, start_service: Start) -> None:
+    """No other takes it, though some are alive; meanwhile warnings and the log say what is missing."""
     with capture_logs() as logs:
         web = await start_service(url, mode="live")
         await start_service(url, runs_jobs=True, mode="test")
+        await start_service(url, Puppet(), runs_jobs=True, mode="live")
         job = await web.submit("walk")
-        while not web.warnings:
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(5):
+            while not web.warnings:
+                await asyncio.sleep(0.02)
     assert list(web.warnings) == ["1 job waits for a worker of mode live that takes walk, and none is alive"]
     assert "worker.missing" in [line["event"] for line in logs]
-    assert web.workers == {"test": 1}
+    assert web.workers == {"live": 1, "test": 1}
+    assert (await web.get(job.job_id)).status == "pending"
     await start_service(url, runs_jobs=True, mode="live")
     assert (await ended(web, job)).status == "success"
 

@@ -33,6 +33,12 @@ test("a job that waits lacks a worker only where workers of its mode run jobs an
   equal([lacks({}, "running"), lacksWorker("pending", null)], [false, false]);
 });
 
+test("it lacks one too where none of those that are alive takes its kind", () => {
+  const warnings = ["2 jobs wait for a worker of mode live that takes echo, and none is alive"];
+  const lacks = (mode, kind) => lacksWorker("pending", { mode, workers: { live: 1, test: 1 }, warnings }, kind);
+  equal([lacks("live", "echo"), lacks("live", "ech"), lacks("test", "echo"), lacks("live")], [true, false, false, false]);
+});
+
 test("progress is told in the language's words", () => {
   const tell = (progress) => progressText(counted(progress), t);
   equal(tell({ done: 3, total: 7, unit: "pages" }), "sida 3 av 7");

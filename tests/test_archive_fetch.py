@@ -137,7 +137,7 @@ async def test_strange_amounts_beside_a_teaser(fetch: Process, kameo: ScriptedUp
 
 
 @pytest.mark.parametrize(
-    "wanted", [{"page": 2}, {"max_pages": 1}, {"limit": 5, "max_pages": 2}, {"countries": ["NO"]}]
+    "wanted", [{"page": 2}, {"max_pages": 1}, {"limit": 5, "max_pages": 2}, {"countries": ("NO",)}]
 )
 async def test_a_part_makes_nothing_gone(fetch: Process, kameo: ScriptedUpstream, wanted: Any) -> None:
     """Some pages, or other countries, say nothing of the rest."""

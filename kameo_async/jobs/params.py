@@ -37,8 +37,7 @@ def validate(model: type[BaseModel], values: Mapping[str, Any]) -> BaseModel:
     try:
         return model.model_validate_json(_encoded(values), strict=True)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        raise InvalidParamsError([_problem(model, detail) for detail in details]) from None
+        raise InvalidParamsError(_problems(model, error)) from None
 
 
 def canonical(params: BaseModel) -> bytes:
@@ -64,6 +63,14 @@ def _names(model: type[BaseModel]) -> frozenset[str]:
     return frozenset(field.alias or name for name, field in model.model_fields.items())
 
 
+def _problems(model: type[BaseModel], error: ValidationError) -> list[ParamProblem]:
+    """Each once, and what is wrong with an item without the list being too short for lack of it."""
+    details = error.errors(include_url=False, include_input=False)
+    lists = {detail["loc"][:-1] for detail in details}
+    told = [detail for detail in details if not (detail["type"] == "too_short" and detail["loc"] in lists)]
+    return list(dict.fromkeys(_problem(model, detail) for detail in told))
+
+
 def _problem(model: type[BaseModel], detail: ErrorDetails) -> ParamProblem:
     loc = detail["loc"]
     name = str(loc[0]) if loc else ""
@@ -80,7 +87,8 @@ def _complaint(model: type[BaseModel], detail: ErrorDetails, name: str) -> str:
     wanted = _WANTED.get(kind.partition("_")[0])
     if wanted and kind.endswith(("_type", "_parsing", "_from_float", "_parsing_size")):
         return f"must be {wanted}"
-    return re.sub(r"^(Value error, |\w+ should )", _opening, detail["msg"])
+    message = detail["msg"].replace(" after validation", "")
+    return re.sub(r"^(Value error, |\w+ should )", _opening, message)
 
 
 def _opening(match: re.Match[str]) -> str:

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from types import TracebackType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import msgspec
 import structlog
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from kameo_async.clock import Clock
 from kameo_async.jobs.errors import JobFailed
@@ -55,15 +55,9 @@ _CODES: tuple[tuple[type[KameoError], str, bool], ...] = (
 )
 
 
-def _distinct(value: object) -> object:
-    """Commas or repeats, in one order and each once, so that the same wish always compares equal."""
-    values: list[Any] = list(value) if isinstance(value, list | tuple) else [value]
-    if not all(isinstance(one, str) for one in values):
-        return value
-    words = [word.strip() for one in values for word in one.split(",")]
-    known = tuple(code for code in _ORDER if code in words)
-    unknown = tuple(word for word in words if word not in _ORDER)
-    return known + unknown if words != [""] else ()
+def _distinct(countries: tuple[Country, ...]) -> tuple[Country, ...]:
+    """In one order and each once, so that the same wish always compares equal."""
+    return tuple(code for code in _ORDER if code in countries)
 
 
 class LoanFetchParams(BaseModel):
@@ -76,8 +70,8 @@ class LoanFetchParams(BaseModel):
     max_pages: int | None = Field(
         None, ge=1, le=1000, description="how many pages to read at most; null reads through the last"
     )
-    countries: Annotated[tuple[Country, ...], BeforeValidator(_distinct)] = Field(
-        ("SE", "DK"), min_length=1, description="the countries whose loans to fetch"
+    countries: Annotated[tuple[Country, ...], Field(min_length=1), AfterValidator(_distinct)] = Field(
+        ("SE", "DK"), description="the countries whose loans to fetch"
     )
 
 

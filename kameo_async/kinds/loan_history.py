@@ -1,9 +1,12 @@
 """What the fetches so far saw of each loan: the archive as a job."""
 
+import re
 from collections.abc import Sequence
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Final
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from kameo_async.jobs.errors import JobFailed
 from kameo_async.jobs.kind import Report
@@ -12,25 +15,30 @@ from kameo_async.kameo.loan import Number, Time, fraction
 
 MAX_ROWS = 20_000  # more would hold up the service while they are encoded
 _SLICE = 500
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:", re.ASCII)
 
 _TOO_MANY = "Only the newest {} rows are here: ask for fewer loans, or a shorter time"
 
 Id = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
-def _whole_numbers(value: object) -> object:
-    """Ids with commas or as texts, as a query or a form has them; in one order and each once."""
-    values: list[Any] = list(value) if isinstance(value, list | tuple) else [value]
-    if value is None or not all(isinstance(one, str | int) for one in values):
+def _distinct(ids: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """In one order and each once, so that the same wish always compares equal."""
+    return None if ids is None else tuple(sorted(set(ids)))
+
+
+def _time(value: object) -> object:
+    """A text as the time that it is; pydantic would take a year for seconds since 1970."""
+    if not isinstance(value, str):
         return value
-    words = [word for one in values for word in (one.split(",") if isinstance(one, str) else [one])]
-    ids = [id_ for id_ in map(_whole_number, words) if type(id_) is int]
-    return tuple(sorted(set(ids))) if len(ids) == len(words) else tuple(words)
+    try:
+        return datetime.fromisoformat(value.upper() if _TIME.match(value) else "")
+    except ValueError:
+        raise PydanticCustomError("datetime_parsing", "this is no time") from None
 
 
-def _whole_number(word: object) -> object:
-    text = word.strip() if isinstance(word, str) else ""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else word
+Ids = Annotated[tuple[Id, ...], Field(min_length=1, max_length=100)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_time)]
 
 
 class LoanHistoryParams(BaseModel):
@@ -38,11 +46,9 @@ class LoanHistoryParams(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    ids: Annotated[tuple[Id, ...] | None, BeforeValidator(_whole_numbers)] = Field(
-        None, min_length=1, max_length=100, description="the loans; null is all"
-    )
-    start: AwareDatetime | None = Field(None, alias="from", description="nothing seen before this time")
-    end: AwareDatetime | None = Field(None, alias="to", description="nothing seen after this time")
+    ids: Annotated[Ids | None, AfterValidator(_distinct)] = Field(None, description="the loans; null is all")
+    start: Moment | None = Field(None, alias="from", description="nothing seen before this time")
+    end: Moment | None = Field(None, alias="to", description="nothing seen after this time")
 
 
 class LoanHistoryRow(BaseModel):

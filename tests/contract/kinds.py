@@ -21,7 +21,7 @@ class Mirror:
         ratio: float | None = None
         is_fresh: bool = False
         note: str | None = Field(None, max_length=5)
-        countries: tuple[Literal["SE", "NO", "DK"], ...] = ("SE", "DK")
+        countries: tuple[Literal["SE", "NO", "DK"], ...] = Field(("SE", "DK"), min_length=1)
         ids: tuple[int, ...] | None = None
 
     Result = Params

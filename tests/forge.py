@@ -1,6 +1,7 @@
 """Forks processes of `kameo-async` off one that has imported everything; for tests/processes.py.
 
-An order on its socket is one packet: JSON of `words`, `cwd` and `env`, and four descriptors
+An order on its socket is one packet: JSON of `words` (with `-m` first: of another program, as Python takes
+them), `cwd` and `env`, and four descriptors
 for stdin, stdout, stderr and the news. The news are two lines: the process's id, and how it ended as
 `waitpid` tells it. The end of the socket ends the forge, and nothing that it started.
 """
@@ -9,6 +10,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -40,7 +42,11 @@ def run(descriptor: int) -> None:
         order = _serve(orders, woken, wakes)
     if order is not None:
         _become(order)
-        start()
+        if order.words[0] == "-m":
+            del sys.argv[:2]
+            runpy.run_module(order.words[1], run_name="__main__")
+        else:
+            start()
 
 
 def _imported() -> Callable[[], None]:

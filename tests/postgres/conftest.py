@@ -1,9 +1,6 @@
 """Servers, processes, and webs in the test's own loop."""
 
 import asyncio
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,11 +15,11 @@ from kameo_async.jobs.models import Job
 from kameo_async.jobs.service import JobLimits, JobService
 from tests.postgres.server import Server, fragile_server, second_server, server
 from tests.postgres.walk import Walk
+from tests.processes import Command
 
 __all__ = ["fragile_server", "second_server", "server"]
 
 LEASE_SECONDS = 1.2
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -35,26 +32,20 @@ def url(server: Server) -> Iterator[str]:
 class Node:
     """A process of tests/postgres/node.py."""
 
-    def __init__(self, process: asyncio.subprocess.Process, ready: str, log: Path) -> None:
+    def __init__(self, process: Command, ready: str, log: Path) -> None:
         self._process = process
         self._log = log
         self.pid = process.pid
         self.ready = ready
 
     def signal(self, number: int) -> None:
-        os.kill(self.pid, number)
+        self._process.send_signal(number)
 
     def events(self) -> str:
         return self._log.read_text()
 
     async def ended(self) -> int:
-        async with asyncio.timeout(10):
-            return await self._process.wait()
-
-    async def end(self) -> None:
-        if self._process.returncode is None:
-            self.signal(signal.SIGKILL)
-            await self._process.wait()
+        return await asyncio.to_thread(self._process.wait, 10)
 
 
 @pytest.fixture
@@ -66,16 +57,12 @@ async def start_node(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
             log = tmp_path / f"{role}{len(list(tmp_path.iterdir()))}.log"
             with log.open("wb") as stderr:
                 arguments = ("-m", "tests.postgres.node", role, url, str(lease), str(slots))
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, stderr=stderr, cwd=ROOT
-                )
-            assert process.stdout is not None
+                process = Command(tmp_path, *arguments, env={}, stderr=stderr)
+            stack.callback(process.close)
             async with asyncio.timeout(20):
-                ready = (await process.stdout.readline()).decode().strip()
+                ready = (await asyncio.to_thread(process.stdout.readline)).decode().strip()
             assert ready, log.read_text()
-            node = Node(process, ready, log)
-            stack.push_async_callback(node.end)
-            return node
+            return Node(process, ready, log)
 
         yield start
 

@@ -9,12 +9,15 @@ from typing import Any
 import aiohttp
 import pytest
 
+from kameo_async.engines.postgres.watch import LOOK_SECONDS
 from kameo_async.jobs.models import JobStatus
 from tests.postgres.conftest import ended, runner_of, running, until
 from tests.postgres.server import Server
+from tests.postgres.test_outage import served, status
 
 pytestmark = pytest.mark.database
 
+_HELD = "SELECT extract(epoch FROM lease_until - clock_timestamp())::float FROM job WHERE status = 'running'"
 LONG = {"seconds": 60, "steps": 600}
 
 
@@ -35,6 +38,16 @@ async def test_a_killed_workers_job_runs_again_elsewhere(
     assert (done.status, done.attempt) == ("success", 2)
     assert f'"pid":{second.pid}'.encode() in (done.result or b"")
     assert server.execute("SELECT losses FROM job", url) == [(1,)]
+
+
+async def test_a_killed_worker_is_noticed_within_15_seconds(server: Server, url: str) -> None:
+    """With the lease of the commands, of whose end the next look or the one after it tells."""
+    async with served(url) as client:
+        assert await status(client, "/api/jobs/walk?seconds=60", "POST") == 202
+        async with asyncio.timeout(5):
+            while not (left := server.execute(_HELD, url)):
+                await asyncio.sleep(0.01)
+    assert 10 < left[0][0] <= 15 - 2 * LOOK_SECONDS
 
 
 async def test_a_job_lost_three_times_fails(

@@ -1,11 +1,8 @@
 """Real processes on one database and one Kameo: one login, one limit, one memory."""
 
 import asyncio
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +19,10 @@ from kameo_async.serve import sandbox_config
 from kameo_async.settings import ServiceSettings
 from kameo_async.web.keys import JOBS
 from kameo_async.web.protocol import Runner
-from tests.postgres.conftest import ROOT, ended
+from tests import processes
+from tests.postgres.conftest import ended
 from tests.postgres.server import Server
+from tests.processes import Command
 
 pytestmark = pytest.mark.database
 
@@ -39,44 +38,23 @@ async def sandbox() -> AsyncIterator[RunningSandbox]:
 
 
 def environment(url: str, sandbox: RunningSandbox, **more: str) -> Mapping[str, str]:
-    return {**sandbox.settings(), "KAMEO_ASYNC_DATABASE_URL": url, "PYTHONPATH": str(ROOT), **more}
+    return {**sandbox.settings(), "KAMEO_ASYNC_DATABASE_URL": url, **more}
 
 
 @asynccontextmanager
 async def worker(folder: Path, settings: Mapping[str, str]) -> AsyncIterator[Callable[[], str]]:
     """`kameo-async worker`; gives what reads its log."""
     log = folder / f"worker{len(list(folder.iterdir()))}.log"
-    with log.open("wb") as stderr:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "kameo_async", "worker"),
-            cwd=folder,
-            env=settings,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=stderr,
-        )
-    assert process.stdout is not None
-    try:
+    with log.open("wb") as stderr, closing(Command(folder, "worker", env=settings, stderr=stderr)) as process:
         async with asyncio.timeout(30):
-            assert await process.stdout.readline(), log.read_text()
+            assert await asyncio.to_thread(process.stdout.readline), log.read_text()
         yield log.read_text
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        await process.wait()
 
 
-async def run(folder: Path, settings: Mapping[str, str], *words: str) -> tuple[int, str, str]:
-    """A command to its end: its exit code, stdout and stderr."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "kameo_async", *words),
-        cwd=folder,
-        env=settings,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(30):
-        out, errors = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), errors.decode()
+async def run(folder: Path, settings: Mapping[str, str], *words: str) -> tuple[int, bytes]:
+    """A command to its end: its exit code and stderr."""
+    done = await asyncio.to_thread(processes.run, folder, *words, **settings)
+    return done.returncode, done.stderr
 
 
 async def test_workers_share_login_and_limit(
@@ -107,10 +85,8 @@ async def test_commands_share_it_too(
 ) -> None:
     """`fetch` goes on with the login of `check`; what it saw is in the database, and no file is left."""
     settings = environment(url, sandbox)
-    code, said, errors = await run(tmp_path, settings, "check")
-    assert (code, errors) == (0, ""), said
-    code, _, errors = await run(tmp_path, settings, "fetch", "--format", "json")
-    assert (code, errors) == (0, "")
+    assert await run(tmp_path, settings, "check") == (0, b"")
+    assert await run(tmp_path, settings, "fetch", "--format", "json") == (0, b"")
     assert (sandbox.record.logins, sandbox.record.codes_used_twice) == (1, 0)
     assert server.execute("SELECT DISTINCT source FROM archive_fetches", url) == [("live.127.0.0.1",)]
     assert list(tmp_path.iterdir()) == []

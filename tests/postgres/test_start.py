@@ -11,6 +11,7 @@ from kameo_async.engines.postgres.connections import Connections
 from kameo_async.engines.postgres.errors import DatabaseError
 from kameo_async.engines.postgres.schema import MIGRATIONS, check_server, prepare
 from kameo_async.settings import ServiceSettings, SettingsError, load
+from tests import processes
 from tests.postgres.server import Server
 
 pytestmark = pytest.mark.database
@@ -21,10 +22,8 @@ SECRET = "hunter22"
 
 def run(*arguments: str, url: str, folder: Path) -> tuple[int, str]:
     """A command as a process; its exit code and what it says on stderr."""
-    environment = {"KAMEO_ASYNC_DATABASE_URL": url, "TEST_MODE": "1", "PYTHONPATH": f"{folder}:{ROOT}"}
-    command = [sys.executable, "-m", "kameo_async", *arguments]
-    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=30)
-    return done.returncode, done.stderr
+    done = processes.run(folder, *arguments, KAMEO_ASYNC_DATABASE_URL=url, TEST_MODE="1")
+    return done.returncode, done.stderr.decode()
 
 
 @pytest.mark.parametrize(
@@ -140,9 +139,11 @@ async def test_a_migration_that_is_killed_leaves_nothing(
 def test_without_the_extra_one_line_says_so(tmp_path: Path) -> None:
     """The service in process needs none of it."""
     (tmp_path / "psycopg.py").write_text("raise ImportError(name='psycopg')")
-    code, said = run("migrate", url="postgresql://here/db", folder=tmp_path)
-    assert (code, said.count("\n")) == (1, 1)
-    assert "needs the extra `kameo-async[postgres]`" in said
+    environment = {"KAMEO_ASYNC_DATABASE_URL": "postgresql://here/db", "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    command = [sys.executable, "-m", "kameo_async", "migrate"]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, timeout=30)
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+    assert b"needs the extra `kameo-async[postgres]`" in done.stderr
 
 
 def test_in_process_nothing_of_it_is_imported(tmp_path: Path) -> None:

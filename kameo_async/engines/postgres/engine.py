@@ -147,7 +147,7 @@ class PostgresEngine(LocalEngine):
             self._stop(run, Cancellation(), self._limits.stop_seconds)
 
     async def _live(self) -> None:
-        """A third of a lease apart, so that two beats may be lost."""
+        """A quarter of a lease apart, so that two beats may be lost."""
         while True:
             await asyncio.sleep(self._lease_seconds / 4)
             with one_round("worker.beat_failed"):

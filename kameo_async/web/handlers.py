@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import orjson
@@ -88,28 +88,37 @@ async def get_result(request: web.Request) -> web.Response:
     """The result alone: JSON, or a table as CSV or Excel."""
     jobs = request.app[JOBS]
     job = await jobs.get(request.match_info["job"])
-    wanted = wanted_format(request)
+    table = _table_of(jobs.kinds.get(job.kind))
+    wanted = wanted_format(request, is_table=table is not None)
     if job.result is None:
         raise _no_result(job)
-    kind = jobs.kinds.get(job.kind)
     headers: dict[str, str] = {hdrs.VARY: hdrs.ACCEPT}
     if wanted.is_download:
         name = export.file_name(job.kind, job.finished_at or datetime.now(UTC), wanted.extension)
         headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="{name}"'
-    body = job.result if wanted.is_json else await _table(kind, job, wanted)
+    body = job.result if wanted.is_json or table is None else await _encoded(table, job.result, wanted)
     content_type, _, charset = wanted.mime.partition("; charset=")
     return web.Response(body=body, content_type=content_type, charset=charset or None, headers=headers)
 
 
-async def _table(kind: Kind | None, job: Job, wanted: Format) -> bytes:
+class _Table(NamedTuple):
+    """What a table needs beside the result: the kind, and the field that holds the rows."""
+
+    kind: Kind
+    field: str
+
+
+def _table_of(kind: Kind | None) -> _Table | None:
     field = table_of(kind) if kind is not None else None
-    if kind is None or field is None:
-        raise HttpError(406, "The result of this kind is no table; it comes as application/json")
-    columns = export.columns(result_schema(kind.Result), field)
-    rows = decode(job.result or b"{}").get(field, [])
+    return None if kind is None or field is None else _Table(kind, field)
+
+
+async def _encoded(table: _Table, result: bytes, wanted: Format) -> bytes:
+    columns = export.columns(result_schema(table.kind.Result), table.field)
+    rows = decode(result).get(table.field, [])
     # Thousands of rows take longer than the loop may be held.
     if wanted.extension == "xlsx":
-        return await asyncio.to_thread(export.to_xlsx, columns, rows, kind.title)
+        return await asyncio.to_thread(export.to_xlsx, columns, rows, table.kind.title)
     return await asyncio.to_thread(export.to_csv, columns, rows, wanted.locale)
 
 

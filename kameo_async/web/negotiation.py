@@ -1,6 +1,7 @@
 """In which form a result is wanted: `?format=`, else `Accept` (RFC 9110 section 12.5.1)."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aiohttp import hdrs, web
@@ -33,33 +34,35 @@ XLSX = Format("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheet
 FORMATS = {each.extension: each for each in (JSON, CSV, XLSX)}
 
 
-def wanted_format(request: web.Request) -> Format:
-    """Raises HttpError 406, or InvalidParamsError for a locale that there is none of."""
+def wanted_format(request: web.Request, *, is_table: bool) -> Format:
+    """One of the forms that there are, JSON alone of what is no table.
+
+    Raises HttpError 406, or InvalidParamsError for a locale that there is none of.
+    """
     values = single(request.query, {"format", "locale"})
     locale = values.get("locale")
     if locale is not None and locale not in LOCALES:
         raise InvalidParamsError([ParamProblem("locale", f"Locale must be one of {', '.join(LOCALES)}")])
+    forms = FORMATS if is_table else {JSON.extension: JSON}
     if "format" not in values:
-        return replace(_accepted(",".join(request.headers.getall(hdrs.ACCEPT, ()))), locale=locale)
-    if values["format"] not in FORMATS:
-        raise HttpError(406, f"The result comes as {', '.join(FORMATS)}")
-    return replace(FORMATS[values["format"]], locale=locale)
+        return replace(_accepted(",".join(request.headers.getall(hdrs.ACCEPT, ())), forms), locale=locale)
+    if values["format"] not in forms:
+        raise HttpError(406, f"The result comes as {', '.join(forms)}")
+    return replace(forms[values["format"]], locale=locale)
 
 
-def _accepted(header: str) -> Format:
-    """The first of our forms among those that the client likes best."""
-    qualities = {form.extension: _quality(header, form.mime.partition(";")[0]) for form in FORMATS.values()}
+def _accepted(header: str, forms: Mapping[str, Format]) -> Format:
+    """The first of the forms among those that the client likes best."""
+    ranges = [_range(part) for part in header.split(",") if part.strip()] or [("*/*", 1.0)]
+    qualities = {form.extension: _quality(ranges, form.mime.partition(";")[0]) for form in forms.values()}
     best = max(qualities, key=lambda extension: qualities[extension])
-    if header.strip() and qualities[best] <= 0:
-        raise HttpError(406, f"The result comes as {', '.join(form.mime for form in FORMATS.values())}")
-    return replace(FORMATS[best], is_download=best != "json")
+    if qualities[best] <= 0:
+        raise HttpError(406, f"The result comes as {', '.join(form.mime for form in forms.values())}")
+    return replace(forms[best], is_download=best != "json")
 
 
-def _quality(header: str, mime: str) -> float:
+def _quality(ranges: Sequence[tuple[str, float]], mime: str) -> float:
     """What the most specific range that matches says of `mime`."""
-    if not header.strip():
-        return 1.0
-    ranges = [_range(part) for part in header.split(",") if part.strip()]
     for pattern in (mime, f"{mime.partition('/')[0]}/*", "*/*"):
         found = [quality for name, quality in ranges if name == pattern]
         if found:

@@ -39,6 +39,7 @@ async def job(shared: Service) -> dict[str, Any]:
         ("application/json;q=nan, text/csv;q=0.1", "text/csv"),
         ("application/json;q=7, text/csv;q=0.1", "text/csv"),
         ("text/html, application/xhtml+xml, */*;q=0.8", "application/json"),
+        (" , ", "application/json"),
     ],
 )
 async def test_accept_decides(shared: Service, job: dict[str, Any], accept: str, content_type: str) -> None:
@@ -46,6 +47,20 @@ async def test_accept_decides(shared: Service, job: dict[str, Any], accept: str,
     async with shared.client.get(job["links"]["result"], headers={"Accept": accept}) as answer:
         assert answer.status == 200
         assert answer.content_type == content_type
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [("text/csv, application/json;q=0.5", 200), ("text/*, */*;q=0.1", 200), ("text/csv", 406)],
+)
+async def test_a_result_that_is_no_table_comes_as_json_alone(
+    shared: Service, accept: str, status: int
+) -> None:
+    """A table is preferred, there is none, and JSON would do: JSON. Only where it would not: 406."""
+    job = await shared.finished("mirror")
+    async with shared.client.get(job["links"]["result"], headers={"Accept": accept}) as answer:
+        assert answer.status == status
+        assert answer.content_type == ("application/json" if status == 200 else "application/problem+json")
 
 
 async def test_without_accept_the_result_is_json(shared: Service, job: dict[str, Any]) -> None:

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from kameo_async.kameo.archive import Visit
 from kameo_async.kameo.archive.changes import Changes, Seen, seen
+from kameo_async.kameo.archive.sqlite import SqliteDatabase
+from kameo_async.kameo.archive.visit import remember
 from kameo_async.kameo.loan import Loan
 from tests.archived import HOUR, Fetches, ago, fetches, loan, postgres_fetches
 from tests.clock import FakeClock
@@ -206,6 +208,30 @@ async def test_speed_without_time_or_amounts(fetch: Fetches) -> None:
     assert (await fetch(loan(2, 5))).pasts[2].subscribed_per_hour is None
     assert (await fetch(loan(2, 5))).pasts[2].subscribed_per_hour == 0
     assert (await fetch(loan(2, 2))).pasts[2].subscribed_per_hour == -3
+
+
+class Counted(SqliteDatabase):
+    """Counts the rows that are read."""
+
+    rows = 0
+
+    def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        found = super().query(statement, *values)
+        self.rows += len(found)
+        return found
+
+
+def test_what_a_fetch_reads_does_not_grow_with_the_fetches_before() -> None:
+    """After a busy hour a fetch reads as many rows as the second one did."""
+    clock, database = FakeClock(), Counted.open(None, FakeClock().now())
+    visit, read = Visit(("SE", "DK"), [loan(1), loan(2)], is_whole=True), []
+    for _ in range(30):
+        clock.jump(60)
+        before = database.rows
+        remember(database, visit, clock.now())
+        read.append(database.rows - before)
+    database.close()
+    assert set(read[1:]) == {read[1]}
 
 
 # History

@@ -46,6 +46,12 @@ async def test_nothing_is_made_before_it_is_used(path: Path) -> None:
     assert not path.parent.exists()
 
 
+async def test_little_of_the_file_is_held_in_memory(path: Path) -> None:
+    """A quarter of a megabyte, however much was seen: a service that runs for months does not grow by it."""
+    with closing(SqliteDatabase.open(path, FakeClock().now())) as database:
+        assert database.query("PRAGMA cache_size") == [(-256,)]
+
+
 @pytest.mark.parametrize("junk", [b"this is no database", b"SQLite format 3\0" + b"\xff" * 5000])
 async def test_a_broken_file_is_set_aside(path: Path, junk: bytes) -> None:
     """The file is kept under a told name, byte for byte, and a new one begins."""

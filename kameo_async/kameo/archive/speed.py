@@ -19,7 +19,9 @@ _LAST_WHOLE_BEFORE = (
     "SELECT id, seen_at FROM fetches WHERE id <= ? AND is_whole = 1 AND countries LIKE ?"
     " ORDER BY id DESC LIMIT 1"
 )
-_WHOLE_SINCE = "SELECT id, seen_at, countries FROM fetches WHERE id > ? AND is_whole = 1 ORDER BY id"
+_FIRST_WHOLE_SINCE = (
+    "SELECT id, seen_at FROM fetches WHERE id > ? AND is_whole = 1 AND countries LIKE ? ORDER BY id LIMIT 1"
+)
 _POINTS = (
     "SELECT s.loan_id, s.fetch_id, v.seen_at, s.subscribed_amount FROM"
     " (SELECT loan_id, max(CASE WHEN fetch_id <= ? THEN fetch_id ELSE 0 END) AS start_id FROM sightings"
@@ -35,6 +37,13 @@ class Point(NamedTuple):
     fetch_id: int
     seen_at: int
     amount: Decimal | None
+
+
+class Look(NamedTuple):
+    """A fetch of all loans of a country."""
+
+    fetch_id: int
+    seen_at: int
 
 
 class Speeds:
@@ -60,7 +69,7 @@ class Speeds:
         held_until = self._held_until(points, self._looks[loan.country])
         return _per_hour(loan.subscribed_amount - points[0].amount, self._now - held_until)
 
-    def _held_until(self, points: Sequence[Point], looks: Iterable[tuple[int, int]]) -> int:
+    def _held_until(self, points: Sequence[Point], looks: Iterable[Look]) -> int:
         """When the first amount was last known to be the present one, though no later than an hour ago."""
         first, held = points[0], points[0]
         if first.seen_at > self._start:
@@ -83,13 +92,16 @@ class Speeds:
                 points[loan_id].append(Point(fetch_id, seen_at, number(amount)))
         return points
 
-    def _read_looks(self, database: Database, countries: Iterable[str]) -> dict[Any, list[tuple[int, int]]]:
-        """The whole fetches of each country: the last before the hour, and those within it."""
-        since = database.query(_WHOLE_SINCE, self._start_id)
-        looks: dict[Any, list[tuple[int, int]]] = defaultdict(list)
+    def _read_looks(self, database: Database, countries: Iterable[str]) -> dict[Any, list[Look]]:
+        """The whole fetches of each country next to the hour's start, before and after.
+
+        Further ones tell no more: after an hour of many fetches they would be read again by each.
+        """
+        looks: dict[Any, list[Look]] = defaultdict(list)
         for country in countries:
-            before = database.query(_LAST_WHOLE_BEFORE, self._start_id, f"%{country}%")
-            looks[country] = [*before, *((id_, at) for id_, at, covered in since if country in covered)]
+            for statement in (_LAST_WHOLE_BEFORE, _FIRST_WHOLE_SINCE):
+                rows = database.query(statement, self._start_id, f"%{country}%")
+                looks[country] += [Look(*row) for row in rows]
         return looks
 
 

@@ -21,6 +21,7 @@ log = structlog.get_logger()
 
 BUSY_SECONDS = 5.0
 _BUSY_PAUSE = 0.002
+_CACHE_KB = 256  # SQLite's usual 2 MB fill up over months, one fetch at a time, and make none of them faster
 
 # The columns named `digits` hold a number with its digits: a whole one as such, any other as text.
 _FIRST = (
@@ -129,6 +130,7 @@ def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
             raise ArchiveError("the archive was written by a newer version of kameo-async")  # noqa: TRY301
         _use_wal(connection)
         connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
         _check(connection)
         _migrate(connection)
     except BaseException:

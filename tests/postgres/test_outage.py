@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import aiohttp
+import psycopg
 import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
@@ -16,14 +17,22 @@ from kameo_async.engines.postgres.connections import Connections
 from kameo_async.engines.postgres.errors import DatabaseError
 from kameo_async.engines.postgres.schema import prepare
 from kameo_async.jobs.errors import UnavailableError
+from kameo_async.jobs.models import JobStatus
+from kameo_async.jobs.service import JobService
 from kameo_async.settings import ServiceSettings
 from kameo_async.web.protocol import Runner
 from tests.engine_suite.puppet import Puppet, in_time, started
-from tests.postgres.conftest import ended, running
+from tests.postgres.conftest import ended
 from tests.postgres.server import Server
 from tests.postgres.walk import Walk
 
 pytestmark = pytest.mark.database
+
+LEASE = 5.0
+_OTHER = (
+    "INSERT INTO job (job_id, kind, mode, params, status, revision, attempt, created_at, updated_at)"
+    " VALUES (gen_random_uuid(), 'other', 'other', '{}', 'pending', 1, 1, now(), now())"
+)
 
 
 @asynccontextmanager
@@ -114,35 +123,86 @@ async def test_a_database_that_takes_no_writes_is_away(
 ) -> None:
     """A standby, or what was the primary: told once, a start refused in a line, over when it writes again."""
     url = server.database()
-    name = url.rpartition("/")[2]
     with capture_logs() as logs:
         service = await start_service(url, runs_jobs=True)
-        server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-        server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
-        for _ in range(3):
-            with pytest.raises(UnavailableError):
-                await service.submit("walk")
-            assert not service.is_ready
-        with pytest.raises(DatabaseError, match=r"cannot be reached .*read-only"):
-            await prepare(Connections(url))
-        server.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        with read_only(server, url):
+            for _ in range(3):
+                with pytest.raises(UnavailableError):
+                    await service.submit("walk")
+                assert not service.is_ready
+            with pytest.raises(DatabaseError, match=r"cannot be reached .*read-only"):
+                await prepare(Connections(url))
         assert (await ended(service, await service.submit("walk"))).status == "success"
     events = [line["event"] for line in logs]
     assert (events.count("database.lost"), events.count("database.recovered")) == (1, 1)
 
 
-async def test_an_outage_longer_than_the_leases_loses_no_worker(
+@contextmanager
+def read_only(server: Server, url: str) -> Iterator[None]:
+    """All who are connected are cut off, and may not write when they come back."""
+    name = url.rpartition("/")[2]
+    server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    try:
+        yield
+    finally:
+        server.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+
+
+async def test_a_restart_longer_than_the_leases_loses_no_worker(
     fragile_server: Server, start_service: Callable[..., Any]
 ) -> None:
-    """All leases are over when it is back; those who look for lost jobs give their workers time first."""
-    url = fragile_server.database()
-    web = await start_service(url, lease=1.0)
-    workers = [await start_service(url, runs_jobs=True, lease=1.0) for _ in range(2)]
-    jobs = [await running(web, await web.submit("walk", {"seconds": 4, "steps": 40})) for _ in range(3)]
+    """All leases are over when it is back; whoever starts then gives the workers time to be heard."""
+    url, puppet = fragile_server.database(), Puppet()
+    worker = await start_service(url, puppet, runs_jobs=True, lease=LEASE)
+    job = await started(worker, puppet)
     await asyncio.to_thread(fragile_server.stop, "immediate")
-    await asyncio.sleep(2)
     await asyncio.to_thread(fragile_server.start)
-    for job in jobs:
-        done = await ended(web, job)
-        assert (done.status, done.attempt) == ("success", 1)
-    assert [(await in_time(worker.list())).total for worker in workers] == [3, 3]
+    with silence(fragile_server, url):
+        await looked(await start_service(url, puppet, lease=LEASE), fragile_server, url)
+    await heard(fragile_server, url)
+    puppet["a"].finish()
+    assert (await ended(worker, job)).attempt == 1
+
+
+async def test_who_was_cut_off_itself_gives_the_others_time(
+    server: Server, url: str, start_service: Callable[..., Any]
+) -> None:
+    """As when a switch was dead for longer than a lease: that nobody was heard meanwhile says nothing."""
+    old = f"SELECT pg_postmaster_start_time() < now() - interval '{LEASE} s'"
+    while server.execute(old) == [(False,)]:  # else its own start would be why nobody is judged
+        await asyncio.sleep(0.05)
+    web = await start_service(url, puppet := Puppet(), lease=LEASE)
+    job = await started(await start_service(url, puppet, runs_jobs=True, lease=LEASE), puppet)
+    with read_only(server, url), pytest.raises(UnavailableError):
+        await web.list()
+    with silence(server, url):
+        await looked(web, server, url)
+    await heard(server, url)
+    puppet["a"].finish()
+    assert (await ended(web, job)).attempt == 1
+
+
+@contextmanager
+def silence(server: Server, url: str) -> Iterator[None]:
+    """No worker's beat comes through, and all leases are over."""
+    with psycopg.connect(url) as connection:
+        connection.execute("LOCK TABLE kameo_async.worker IN EXCLUSIVE MODE")
+        server.execute("UPDATE job SET lease_until = now() - interval '1 s'", url)
+        yield
+
+
+async def looked(web: JobService, server: Server, url: str) -> None:
+    """Returns after a whole look around: what came before the next is counted."""
+    for number in (1, 2):
+        server.execute(_OTHER, url)
+        async with asyncio.timeout(5):
+            while web.counts().get(("other", JobStatus.PENDING)) != number:
+                await asyncio.sleep(0.01)
+
+
+async def heard(server: Server, url: str) -> None:
+    """Returns when the worker has its lease again."""
+    async with asyncio.timeout(5):
+        while server.execute("SELECT 1 FROM job WHERE lease_until > now()", url) == []:
+            await asyncio.sleep(0.01)

@@ -3,23 +3,38 @@
 import asyncio
 import getpass
 import sys
+import warnings
 
 import click
 from pydantic import SecretStr
+
+from kameo_async.kameo.errors import ConfigurationError
 
 
 class Asker:
     """Prompts go to the terminal or stderr, never to stdout, which may be a file of loans."""
 
     def password(self) -> SecretStr:
-        """Asks for the password, without showing it."""
-        return SecretStr(getpass.getpass("Password at Kameo: "))
+        """Asks for the password, without showing it. Raises ConfigurationError where nobody gives one.
+
+        It blocks, and must come before a loop runs, since that would keep Ctrl-C until the line has ended.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)  # of a password that would be shown
+            try:
+                return SecretStr(getpass.getpass("Password at Kameo: "))
+            except (EOFError, getpass.GetPassWarning):
+                raise ConfigurationError("No password was given: --ask needs a terminal") from None
 
     async def code(self) -> str:
-        """Asks for the six digits that the authenticator app shows; can be cancelled while it waits."""
+        """Asks for the six digits that the authenticator app shows; can be cancelled while it waits.
+
+        Raises ConfigurationError where nobody gives any.
+        """
         click.echo("Code from the authenticator app: ", nl=False, err=True)
-        line = await _line()
-        return line.strip()
+        if code := (await _line()).strip():
+            return code
+        raise ConfigurationError("No code was given")
 
 
 async def _line() -> str:

@@ -17,7 +17,7 @@ FAILED, INTERRUPTED = 1, 130
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="kameo-async")
 def cli() -> None:
-    r"""Fetches Kameo's loans as jobs: over HTTP for programs and people, or right here.
+    """Fetches Kameo's loans as jobs: over HTTP for programs and people, or right here.
 
     \b
     Try it without an account:   kameo-async serve --sandbox
@@ -26,12 +26,16 @@ def cli() -> None:
 
     Settings come from the environment or a .env file: KAMEO_EMAIL, KAMEO_PASSWORD, KAMEO_TOTP_SECRET and
     those that the README lists.
-    """
+    """  # noqa: D301 - click's mark is the character itself
 
 
 @cli.command()
 @click.option("--host", help="Address to listen on.  [default: KAMEO_ASYNC_HOST or 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.  [default: 8000]")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port; 0 takes a free one.  [default: KAMEO_ASYNC_PORT or 8000]",
+)
 @click.option("--sandbox", is_flag=True, help="Bring an imitation of Kameo and log in to that.")
 @click.option(
     "--pace", type=float, help="With --sandbox: seconds that pass there in one of ours.  [default: 1]"
@@ -114,9 +118,8 @@ def check() -> None:
 )
 @click.option("--no-two-factor", is_flag=True, help="Log in without a code.")
 def sandbox(host: str, port: int, faults: tuple[str, ...], **options: Any) -> None:
-    r"""Run the imitation of Kameo alone, and print the settings that use it.
+    """Run the imitation of Kameo alone, and print the settings that use it.
 
-    \b
     Faults: 429, 503, html502, hang, expire, broken-loan, duplicate, truncate, drift, maintenance
     """
     from kameo_async import log
@@ -164,18 +167,19 @@ def migrate(archive: Path | None) -> None:
 
 def main() -> None:
     """The entry point: every foreseen error is one line on stderr and exit code 1."""
+    _open_closed_streams()
     _or_one_line(lambda: cli.main(standalone_mode=False))
 
 
 def _or_one_line(command: Callable[[], None]) -> None:
-    from kameo_async.jobs.errors import InvalidKindError, JournalError
+    from kameo_async.jobs.errors import InvalidKindError
     from kameo_async.settings import SettingsError
 
     try:
         command()
     except BrokenPipeError:
         _leave_closed_pipe()
-    except (SettingsError, InvalidKindError, JournalError, OSError) as error:
+    except (SettingsError, InvalidKindError, OSError) as error:
         click.echo(f"kameo-async: {error}", err=True)
         raise SystemExit(FAILED) from None
     except click.Abort:
@@ -183,6 +187,16 @@ def _or_one_line(command: Callable[[], None]) -> None:
     except click.ClickException as error:
         error.show()
         raise SystemExit(error.exit_code) from None
+
+
+def _open_closed_streams() -> None:
+    """One that is closed (`2>&-`) leads nowhere; else the next file to be opened would take its place."""
+    import os
+    import sys
+
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - open to the end
 
 
 def _leave_closed_pipe() -> None:

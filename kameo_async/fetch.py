@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -31,6 +33,7 @@ from kameo_async.jobs.errors import InvalidParamsError
 from kameo_async.jobs.models import Job, JobStatus
 from kameo_async.jobs.service import JobLimits, JobService
 from kameo_async.kameo.archive.changes import Changes
+from kameo_async.kameo.errors import ConfigurationError
 from kameo_async.kinds.loan_fetch import LoanFetchJobService
 from kameo_async.sandbox.options import SandboxOptions
 from kameo_async.sandbox.server import running_sandbox
@@ -73,18 +76,19 @@ def run(options: FetchOptions) -> int:
             raise FetchError("Excel is no text: name a file with --output")  # noqa: TRY301 - one way out
         if options.changes and options.format not in ("table", "json"):
             raise FetchError("--changes comes as table or json")  # noqa: TRY301
-        job = asyncio.run(_fetch(options, settings))
+        password = Asker().password() if options.ask and options.sandbox is None else None
+        job = asyncio.run(_fetch(options, settings, password))
         if (content := _content(options, job)) is None:
             return NO_CHANGES
         _write(options, content)
-    except (FetchError, InvalidParamsError) as error:
+    except (FetchError, InvalidParamsError, ConfigurationError) as error:
         click.echo(f"kameo-async: {error}", err=True)
         return FAILED
     return 0
 
 
-async def _fetch(options: FetchOptions, settings: ServiceSettings) -> Job:
-    async with _config(options) as read_config:
+async def _fetch(options: FetchOptions, settings: ServiceSettings, password: SecretStr | None) -> Job:
+    async with _config(options, password) as read_config:
         mode = _mode(options, settings)
         limits = JobLimits(timeout_seconds=settings.job_timeout_seconds, grace_seconds=0)
         async with sharing(settings, mode) as shared:
@@ -105,14 +109,12 @@ def _mode(options: FetchOptions, settings: ServiceSettings) -> Mode:
 
 
 @asynccontextmanager
-async def _config(options: FetchOptions) -> AsyncIterator[ReadConfig]:
+async def _config(options: FetchOptions, password: SecretStr | None) -> AsyncIterator[ReadConfig]:
     if options.sandbox is not None:
         async with running_sandbox(options.sandbox, SystemClock()) as sandbox:
             yield sandbox_config(sandbox)
-    elif options.ask:
-        asker = Asker()
-        password = asker.password()
-        yield lambda: replace(kameo_config(), password=password, totp_secret=None, ask_code=asker.code)
+    elif password is not None:
+        yield lambda: replace(kameo_config(), password=password, totp_secret=None, ask_code=Asker().code)
     else:
         yield kameo_config
 
@@ -227,9 +229,9 @@ def _text(value: object) -> str:
 
 
 def _write(options: FetchOptions, content: bytes | Table) -> None:
-    """To stdout, or to the file, which is there whole or not at all. Raises OSError."""
+    """To stdout, or to the file, which is there whole or not at all. Raises FetchError, OSError."""
     if options.output is not None:
-        _replace(options.output, _as_bytes(content))
+        _save(options.output, _as_bytes(content))
     elif isinstance(content, Table):
         _console(sys.stdout.isatty()).print(content)
         sys.stdout.flush()
@@ -252,11 +254,24 @@ def _console(is_terminal: bool) -> Console:
     return Console() if is_terminal else Console(width=200, no_color=True)
 
 
+def _save(path: Path, content: bytes) -> None:
+    """A file is replaced in one step; what is none, such as a pipe or a device, is only written to."""
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+        else:
+            _replace(path.resolve(), content)
+    except OSError as error:
+        raise FetchError(f"{path}: cannot be written ({error.strerror})") from error
+
+
 def _replace(path: Path, content: bytes) -> None:
-    """Writes beside the file, then puts it in its place in one step."""
+    """Writes beside the file, then puts it in its place; who may read it stays as it was."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with beside.open("xb") as file:
+            if path.exists():
+                shutil.copymode(path, beside)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -15,11 +15,12 @@ from aiohttp import web
 
 from kameo_async.app import ReadConfig, create_app, kameo_config
 from kameo_async.clock import SystemClock
+from kameo_async.jobs.errors import JournalError
 from kameo_async.kameo.config import KameoConfig
 from kameo_async.places import state_file
 from kameo_async.sandbox.options import SandboxOptions
 from kameo_async.sandbox.server import RunningSandbox, running_sandbox
-from kameo_async.settings import KameoSettings, Mode, ServiceSettings, load
+from kameo_async.settings import KameoSettings, Mode, ServiceSettings, SettingsError, load
 from kameo_async.web.keys import JOBS, SOCKETS
 from kameo_async.web.protocol import Runner, has_fast_parser
 from kameo_async.web.sparse import Sparse
@@ -31,10 +32,16 @@ YOUNG_OBJECTS = 10_000  # before the collector looks at them; at its usual 700 t
 
 
 def run(settings: ServiceSettings, sandbox: SandboxOptions | None = None, *, worker: bool = False) -> None:
-    """Serves until SIGINT or SIGTERM; a second signal ends at once. Raises OSError, InvalidKindError."""
+    """Serves until SIGINT or SIGTERM; a second signal ends at once.
+
+    Raises SettingsError, InvalidKindError, OSError.
+    """
     if not has_fast_parser():
         raise OSError("aiohttp: its C extensions are missing; install it from a wheel, or with a C compiler")
-    run_to_the_end(_serve(settings, sandbox, worker))
+    try:
+        run_to_the_end(_serve(settings, sandbox, worker))
+    except JournalError as error:
+        raise SettingsError(f"KAMEO_ASYNC_STATE_FILE: {error}") from error
 
 
 def run_to_the_end(service: Coroutine[Any, Any, bool]) -> None:
@@ -57,7 +64,7 @@ async def _serve(settings: ServiceSettings, sandbox: SandboxOptions | None, work
         await runner.setup()
         gc.freeze()  # all this stays: the collector took 15 ms to look through 100,000 kept jobs
         gc.set_threshold(YOUNG_OBJECTS)
-        await web.TCPSite(runner, settings.host, settings.port).start()
+        await _listen(settings, runner)
         stopped = stop_on_signals()
         _announce(settings, runner, mode)
         await stopped.wait()
@@ -67,6 +74,17 @@ async def _serve(settings: ServiceSettings, sandbox: SandboxOptions | None, work
         if abandoned:
             log.error("service.left_behind", jobs=list(abandoned))
         return bool(abandoned)
+
+
+async def _listen(settings: ServiceSettings, runner: web.AppRunner) -> None:
+    """Raises SettingsError."""
+    try:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+    except OSError as error:
+        number = error.errno or 0  # negative, and no errno, where a name cannot be looked up
+        reason = os.strerror(number) if number > 0 else error.strerror
+        place = f"KAMEO_ASYNC_HOST={settings.host}, KAMEO_ASYNC_PORT={settings.port}"
+        raise SettingsError(f"{place}: cannot be listened at ({reason})") from error
 
 
 async def upstream(

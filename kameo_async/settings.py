@@ -8,14 +8,11 @@ never repeats a secret.
 import os
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -26,6 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from kameo_async import __version__
+from kameo_async.addresses import HeaderText, Host, HttpUrl, Origin, is_database_url, is_loopback
 
 Mode = Literal["live", "sandbox", "test"]
 
@@ -89,44 +87,6 @@ def _words(value: object) -> object:
     )
 
 
-def _origin(value: str) -> str:
-    url = urlsplit(value)
-    if url.scheme not in ("http", "https") or not url.hostname or value != f"{url.scheme}://{url.netloc}":
-        raise ValueError(
-            f"{value!r} is not an origin such as https://loans.example (no path, no slash, no *)"
-        )
-    if "@" in url.netloc or "*" in url.netloc:
-        raise ValueError(f"{value!r} is not an origin such as https://loans.example")
-    return value.lower()
-
-
-def _host(value: str) -> str:
-    try:
-        is_host = not ip_address(value.strip("[]")).is_unspecified
-    except ValueError:
-        is_host = re.fullmatch(r"[A-Za-z0-9.-]+", value) is not None
-    if not is_host:
-        raise ValueError(f"{value!r} is not a host name (no scheme, no port, no *)")
-    return value.strip("[]").lower()
-
-
-def _http_url(value: str) -> str:
-    url = urlsplit(value)
-    is_plain = not (url.query or url.fragment or "@" in url.netloc)
-    if url.scheme not in ("http", "https") or not url.hostname or not is_plain:
-        raise ValueError("must be an http or https address without user, query or fragment")
-    return value.rstrip("/")
-
-
-def _header_text(value: str) -> str:
-    if not re.fullmatch(r"[\x20-\x7e]+", value):
-        raise ValueError("must be visible ASCII")
-    return value
-
-
-Origin = Annotated[str, AfterValidator(_origin)]
-Host = Annotated[str, AfterValidator(_host)]
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Seconds = Annotated[float, Field(le=_TEN_YEARS_SECONDS)]  # beyond, dates overflow
 Words = BeforeValidator(_words)
 
@@ -163,9 +123,7 @@ class KameoSettings(_Settings):
     totp_secret: SecretStr | None = Field(None, description="the secret of its authenticator app, Base32")
     base_url: HttpUrl = Field("https://www.kameo.se", description="the site")
     api_url: HttpUrl = Field("https://api.kameo.se/v1", description="the API")
-    user_agent: Annotated[str, AfterValidator(_header_text)] = Field(
-        f"kameo-async/{__version__}", description="what the client calls itself"
-    )
+    user_agent: HeaderText = Field(f"kameo-async/{__version__}", description="what the client calls itself")
     connect_timeout: float = Field(5, gt=0, le=300, description="seconds to connect")
     read_timeout: float = Field(10, gt=0, le=300, description="seconds without a byte of an answer")
     max_redirects: int = Field(5, ge=0, le=20, description="redirects followed in a row")
@@ -235,10 +193,17 @@ class ServiceSettings(_Settings):
             raise ValueError("must be visible ASCII, 8 characters or more")
         return value
 
+    @field_validator("state_file")
+    @classmethod
+    def _with_a_name(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.name:
+            raise ValueError("names no file")
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _of_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not _is_database_url(value.get_secret_value()):
+        if value is not None and not is_database_url(value.get_secret_value()):
             raise ValueError("must be an address such as postgresql://user:password@host:5432/name")
         return value
 
@@ -249,25 +214,6 @@ class ServiceSettings(_Settings):
                 f"KAMEO_ASYNC_TOKEN: must be set, because KAMEO_ASYNC_HOST={self.host} lets other machines in"
             )
         return self
-
-
-def _is_database_url(value: str) -> bool:
-    try:
-        url = urlsplit(value)
-        _ = url.port  # raises where it is no number
-    except ValueError:
-        return False
-    return url.scheme in ("postgresql", "postgres") and not re.search(r"\s", value)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 S = TypeVar("S", bound=_Settings)

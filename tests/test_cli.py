@@ -72,12 +72,40 @@ def test_fetch_writes_the_format_that_the_file_is_named_after(tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".loans")] == []
 
 
-def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    """A folder that is not there is named, and the exit code is 1."""
-    done = run(tmp_path, "fetch", "--output", "nowhere/loans.csv", TEST_MODE="1")
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [("nowhere/loans.csv", "nowhere/loans.csv: cannot be written (No such file"), ("", ".: cannot be")],
+)
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path, output: str, said: str) -> None:
+    """What was asked for is named, and the exit code is 1."""
+    done = run(tmp_path, "fetch", "--output", output, TEST_MODE="1")
     assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1
-    assert b"nowhere" in done.stderr
+    assert done.stderr.decode().count("\n") == 1
+    assert done.stderr.decode().startswith(f"kameo-async: {said}")
+
+
+def test_what_is_no_file_is_only_written_to(tmp_path: Path) -> None:
+    """A pipe or a device named by `--output` stays what it is."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    done = run(tmp_path, "fetch", "--format", "json", "--output", "pipe", TEST_MODE="1")
+    assert (done.returncode, done.stdout) == (0, b""), done.stderr
+    assert len(json.loads(os.read(reader, 65536))["loans"]) == 2
+    assert pipe.is_fifo()
+    os.close(reader)
+
+
+def test_a_file_that_is_replaced_keeps_its_place_and_its_readers(tmp_path: Path) -> None:
+    """A link stays one, and who could not read the file before cannot read the new one."""
+    loans = tmp_path / "loans.csv"
+    loans.write_text("old")
+    loans.chmod(0o600)
+    (tmp_path / "latest.csv").symlink_to(loans)
+    assert run(tmp_path, "fetch", "--output", "latest.csv", TEST_MODE="1").returncode == 0
+    assert (tmp_path / "latest.csv").is_symlink()
+    assert loans.read_bytes().count(b"Dummy Loan") == 2
+    assert loans.stat().st_mode & 0o777 == 0o600
 
 
 def test_fetch_logs_in_to_the_sandbox_and_reads_all_pages(sandbox: Mapping[str, str], tmp_path: Path) -> None:
@@ -112,7 +140,14 @@ def test_missing_settings_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("KAMEO_ASYNC_PORT", "many"), ("KAMEO_ASYNC_TOKEN", "short"), ("KAMEO_ASYNC_CORS_ORIGINS", "*")],
+    [
+        ("KAMEO_ASYNC_PORT", "many"),
+        ("KAMEO_ASYNC_TOKEN", "short"),
+        ("KAMEO_ASYNC_CORS_ORIGINS", "*"),
+        ("KAMEO_ASYNC_CORS_ORIGINS", "http://loans.example:80000"),
+        ("KAMEO_ASYNC_STATE_FILE", "."),
+        ("KAMEO_ASYNC_STATE_FILE", ".."),
+    ],
 )
 def test_a_wrong_setting_stops_the_start(tmp_path: Path, name: str, value: str) -> None:
     """One line names the setting; the exit code is 1."""
@@ -165,8 +200,8 @@ def _fetch_with_prompts(settings: Mapping[str, str], tmp_path: Path) -> None:
     assert json.loads((tmp_path / "loans.json").read_bytes())["loans"]
 
 
-def _talk(terminal: int, answers: Mapping[str, str]) -> str:
-    """Types each answer once its prompt has been seen; gives all that was shown."""
+def _talk(terminal: int, answers: Mapping[str, str], end: bytes = b"\n") -> str:
+    """Types each answer once its prompt has been seen, and `end`; gives all that was shown."""
     seen, waiting, deadline = "", dict(answers), time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         if not select.select([terminal], [], [], SECONDS)[0]:
@@ -176,8 +211,36 @@ def _talk(terminal: int, answers: Mapping[str, str]) -> str:
         except OSError:  # the child has closed its side
             break
         for prompt in [prompt for prompt in waiting if prompt in seen]:
-            os.write(terminal, waiting.pop(prompt).encode() + b"\n")
+            os.write(terminal, waiting.pop(prompt).encode() + end)
     return seen
+
+
+def test_who_is_asked_may_leave(tmp_path: Path) -> None:
+    """Ctrl-C at the prompt ends with 130; where no terminal is, or it has closed, one line says so."""
+    assert _asked(tmp_path, b"\x03")[0] == 130
+    code, seen = _asked(tmp_path, b"\x04")
+    assert code == 1
+    assert "kameo-async: No password was given: --ask needs a terminal" in seen
+
+
+def _asked(tmp_path: Path, answer: bytes) -> tuple[int, str]:
+    """The exit code of `fetch --ask` whose first prompt gets these keys, and what was shown."""
+    child, terminal = pty.fork()
+    if child == 0:  # pragma: no cover - the other process
+        os.chdir(tmp_path)
+        os.execve(COMMAND[0], [*COMMAND, "fetch", "--ask"], environment(tmp_path))
+    seen = _talk(terminal, {"Password": answer.decode()}, end=b"")
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), seen
+
+
+def test_closed_streams_lead_nowhere(tmp_path: Path) -> None:
+    """`fetch 2>&-` gives the loans all the same."""
+    words = ["sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND, "fetch", "--format", "json"]
+    done = subprocess.run(
+        words, cwd=tmp_path, env=environment(tmp_path, TEST_MODE="1"), stdout=subprocess.PIPE, timeout=SECONDS
+    )
+    assert done.returncode == 0
+    assert len(json.loads(done.stdout)["loans"]) == 2
 
 
 def test_progress_is_shown_on_a_terminal(tmp_path: Path) -> None:
@@ -231,6 +294,7 @@ def test_help_teaches_and_version_tells(tmp_path: Path) -> None:
     text = run(tmp_path, "--help").stdout.decode()
     for word in ("serve --sandbox", "check", "fetch", "sandbox", "worker", "migrate", "KAMEO_EMAIL"):
         assert word in text
+    assert "\n  Fetch the loans now:         kameo-async fetch\n" in text
     assert re.fullmatch(r"kameo-async, version \d+\.\d+\.\d+\n", run(tmp_path, "--version").stdout.decode())
 
 
@@ -250,8 +314,18 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
         port = str(taken.getsockname()[1])
         done = run(tmp_path, "serve", "--port", port)
     assert done.returncode == 1
+    assert done.stderr.decode() == (
+        f"kameo-async: KAMEO_ASYNC_HOST=127.0.0.1, KAMEO_ASYNC_PORT={port}: cannot be listened at "
+        "(Address already in use)\n"
+    )
+
+
+def test_a_host_that_is_none_is_one_line(tmp_path: Path) -> None:
+    """The setting is named where its name cannot be looked up."""
+    done = run(tmp_path, "serve", KAMEO_ASYNC_HOST="no host", KAMEO_ASYNC_TOKEN="long-enough")
+    assert done.returncode == 1
+    assert done.stderr.decode().startswith("kameo-async: KAMEO_ASYNC_HOST=no host, ")
     assert done.stderr.decode().count("\n") == 1
-    assert port in done.stderr.decode()
 
 
 @pytest.mark.parametrize("command", ["worker", "migrate"])

@@ -4,6 +4,8 @@ import asyncio
 import getpass
 import sys
 import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import click
 from pydantic import SecretStr
@@ -12,7 +14,13 @@ from kameo_async.kameo.errors import ConfigurationError
 
 
 class Asker:
-    """Prompts go to the terminal or stderr, never to stdout, which may be a file of loans."""
+    """Prompts go to the terminal or stderr, never to stdout, which may be a file of loans.
+
+    `alone` keeps the terminal free of all else while a code is asked for.
+    """
+
+    def __init__(self, alone: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
+        self._alone = alone
 
     def password(self) -> SecretStr:
         """Asks for the password, without showing it. Raises ConfigurationError where nobody gives one.
@@ -31,8 +39,10 @@ class Asker:
 
         Raises ConfigurationError where nobody gives any.
         """
-        click.echo("Code from the authenticator app: ", nl=False, err=True)
-        if code := (await _line()).strip():
+        with self._alone():
+            click.echo("Code from the authenticator app: ", nl=False, err=True)
+            code = (await _line()).strip()
+        if code:
             return code
         raise ConfigurationError("No code was given")
 

@@ -4,10 +4,11 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,8 @@ def run(options: FetchOptions) -> int:
 
 
 async def _fetch(options: FetchOptions, settings: ServiceSettings, password: SecretStr | None) -> Job:
-    async with _config(options, password) as read_config:
+    bar = _bar()
+    async with _config(options, Asker(partial(_hidden, bar)), password) as read_config:
         mode = _mode(options, settings)
         limits = JobLimits(timeout_seconds=settings.job_timeout_seconds, grace_seconds=0)
         async with sharing(settings, mode) as shared:
@@ -99,7 +101,7 @@ async def _fetch(options: FetchOptions, settings: ServiceSettings, password: Sec
             )
             async with JobService([kind], limits) as jobs:
                 job = await jobs.submit(KIND, options.params)
-                return await _followed(jobs, job)
+                return await _followed(jobs, job, bar)
 
 
 def _mode(options: FetchOptions, settings: ServiceSettings) -> Mode:
@@ -109,23 +111,40 @@ def _mode(options: FetchOptions, settings: ServiceSettings) -> Mode:
 
 
 @asynccontextmanager
-async def _config(options: FetchOptions, password: SecretStr | None) -> AsyncIterator[ReadConfig]:
+async def _config(
+    options: FetchOptions, asker: Asker, password: SecretStr | None
+) -> AsyncIterator[ReadConfig]:
     if options.sandbox is not None:
         async with running_sandbox(options.sandbox, SystemClock()) as sandbox:
             yield sandbox_config(sandbox)
     elif password is not None:
-        yield lambda: replace(kameo_config(), password=password, totp_secret=None, ask_code=Asker().code)
+        yield lambda: replace(kameo_config(), password=password, totp_secret=None, ask_code=asker.code)
     else:
         yield kameo_config
 
 
-async def _followed(jobs: JobService, job: Job) -> Job:
-    """Shows progress until the job has ended. Raises FetchError where it has no result."""
+def _bar() -> Progress:
+    """Shown on a terminal only."""
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
+    return Progress(
         *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    )
+
+
+@contextmanager
+def _hidden(bar: Progress) -> Iterator[None]:
+    """Drawn ten times a second it would hide a prompt, and what is typed there."""
+    bar.stop()
+    try:
+        yield
+    finally:
+        bar.start()
+
+
+async def _followed(jobs: JobService, job: Job, bar: Progress) -> Job:
+    """Shows progress until the job has ended. Raises FetchError where it has no result."""
+    with bar:
         shown = bar.add_task("Starting", total=None)
         async for event in await jobs.subscribe(job.job_id):
             if isinstance(event, Job):

@@ -22,6 +22,8 @@ import pytest
 from kameo_async.sandbox.account import totp
 from tests.processes import COMMAND, SECONDS, environment, run, started
 
+CLEARED = "\x1b[?25h\r\x1b[1A\x1b[2K"  # a terminal's cursor is shown, and on an empty line
+
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
@@ -180,7 +182,7 @@ def test_check_names_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_ask_prompts_for_password_and_code(tmp_path: Path) -> None:
-    """`--ask` needs neither secret in the settings, and echoes no password."""
+    """`--ask` needs no secret in the settings and echoes no password; the bar makes room for the code."""
     with running_sandbox(tmp_path) as settings:
         _fetch_with_prompts(settings, tmp_path)
 
@@ -192,11 +194,12 @@ def _fetch_with_prompts(settings: Mapping[str, str], tmp_path: Path) -> None:
     if child == 0:  # pragma: no cover - the other process
         os.chdir(tmp_path)
         words = [*COMMAND, "fetch", "--ask", "--format", "json", "--output", "loans.json"]
-        os.execve(COMMAND[0], words, environment(tmp_path, **kept))
+        os.execve(COMMAND[0], words, environment(tmp_path, TERM="xterm", **kept))
     code = totp(settings["KAMEO_TOTP_SECRET"], int(time.time() // 30))
     seen = _talk(terminal, {"Password": settings["KAMEO_PASSWORD"], "Code": code})
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, seen
     assert settings["KAMEO_PASSWORD"] not in seen
+    assert seen.partition("Code from the authenticator app: ")[0].endswith(CLEARED)
     assert json.loads((tmp_path / "loans.json").read_bytes())["loans"]
 
 

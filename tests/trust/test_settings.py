@@ -2,12 +2,14 @@
 
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kameo_async.settings import KameoSettings, ServiceSettings, SettingsError, load
 from tests.processes import COMMAND, SECONDS, environment, run
+from tests.settings_table import README
 
 ELEVEN_YEARS = "347000000"
 MANY_DIGITS = "9" * 5000
@@ -15,6 +17,7 @@ TIMES = ("JOB_TTL_SECONDS", "REAP_INTERVAL_SECONDS", "JOB_TIMEOUT_SECONDS", "SHU
 FREE = {"KAMEO_EMAIL", "KAMEO_PASSWORD", "KAMEO_TOTP_SECRET", "KAMEO_ASYNC_STATE_FILE", "KAMEO_ASYNC_HOST"}
 WRONG = [
     *[("KAMEO_BASE_URL", url) for url in ("www.kameo.se", "ftp://kameo.se", "http://me:marker@kameo.se")],
+    ("KAMEO_BASE_URL", "http://kameo.se:80000"),
     ("KAMEO_API_URL", "https://api.kameo.se/v1?a=b"),
     ("KAMEO_USER_AGENT", "a\nb"),
     *[("KAMEO_CONNECT_TIMEOUT", seconds) for seconds in ("0", "inf", "301")],
@@ -99,6 +102,57 @@ def test_settings_show_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
         settings = load(model)
         for text in (repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()):
             assert "marker" not in text
+
+
+SECRETS = ["KAMEO_PASSWORD", "KAMEO_TOTP_SECRET", "KAMEO_ASYNC_TOKEN", "KAMEO_ASYNC_DATABASE_URL"]
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_secrets_come_from_files_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    """The end of the line is none of the secret; the README names each."""
+    field = name.removeprefix("KAMEO_ASYNC_").removeprefix("KAMEO_").lower()
+    secret = "postgresql://me@here/db" if field == "database_url" else "long-enough"
+    (tmp_path / "secret").write_text(f"{secret}\r\n")
+    monkeypatch.setenv(f"{name}_FILE", "secret")
+    assert getattr(load(names()[name]), field).get_secret_value() == secret
+    assert f"`{name}_FILE`" in README.read_text()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda path: path.unlink(), "cannot be read (No such file or directory)"),
+        (lambda path: (path.unlink(), path.mkdir()), "cannot be read (Is a directory)"),
+        (lambda path: path.write_bytes(b"marker\xff"), "is not UTF-8 text"),
+        (lambda path: path.write_text("marker" * 1000), "is larger than 4096 bytes"),
+    ],
+)
+def test_a_file_that_holds_no_secret_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spoil: Callable[[Path], object], said: str
+) -> None:
+    """With its setting, and nothing of what is in it."""
+    path = tmp_path / "secret"
+    path.touch()
+    spoil(path)
+    monkeypatch.setenv("KAMEO_ASYNC_TOKEN_FILE", str(path))
+    with pytest.raises(SettingsError) as refused:
+        load(ServiceSettings)
+    assert str(refused.value) == f"KAMEO_ASYNC_TOKEN_FILE: {path} {said}"
+
+
+def test_a_secret_comes_from_one_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One in a file and in the environment, or in `.env`, might be the wrong one."""
+    (tmp_path / ".env").write_text("KAMEO_PASSWORD=marker")
+    monkeypatch.setenv("KAMEO_PASSWORD_FILE", "nowhere")
+    with pytest.raises(SettingsError, match=r"^KAMEO_PASSWORD: set either KAMEO_PASSWORD or .*, not both$"):
+        load(KameoSettings)
+
+
+def test_an_env_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    """One line."""
+    (tmp_path / ".env").write_bytes(b"KAMEO_PASSWORD=\xff")
+    with pytest.raises(SettingsError, match=r"^\.env: [^\n]+$"):
+        load(KameoSettings)
 
 
 def test_what_would_open_a_hole_stops_the_start(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 
 from kameo_async.web.access import UnauthorizedError
 from kameo_async.web.keys import ACCESS, METRICS
-from kameo_async.web.metrics import SWITCHING_PROTOCOLS
+from kameo_async.web.metrics import SWITCHING_PROTOCOLS, Metrics
 from kameo_async.web.pages import locked_page
 from kameo_async.web.problems import problem_of
 
@@ -75,12 +75,28 @@ def redirect(error: web.HTTPException) -> web.Response:
 def _tell(request: web.Request, status: int, seconds: float) -> None:
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unmatched"
-    request.app[METRICS].answered(request.method, route, status, seconds)
+    tell(request.app[METRICS], request, route, status, seconds)
+
+
+def tell(metrics: Metrics, request: web.BaseRequest, route: str, status: int, seconds: float) -> None:
+    """Counts and logs an answer."""
+    metrics.answered(request.method, route, status, seconds)
     # A line for each successful read costs half of the throughput; a submit has one of its own.
-    is_told = status < 400 and (request.method in ("GET", "HEAD") or status == 202)
-    tell = log.debug if is_told else log.info
+    is_usual = status < 400 and (request.method in ("GET", "HEAD") or status == 202)
+    say = log.debug if is_usual else log.info
     path = request.rel_url.raw_path
-    tell("http.answered", method=request.method, path=path, status=status, seconds=round(seconds, 4))
+    say("http.answered", method=request.method, path=path, status=status, seconds=round(seconds, 4))
+
+
+def unrouted_problem(
+    request: web.BaseRequest, error: Exception, request_id: str, instance: str | None = None
+) -> web.Response:
+    """A problem with all headers, for a request that no router has seen, and so no hook either."""
+    answer = problem_of(request, error, request_id, instance)
+    set_own_headers(answer.headers)
+    answer.headers[REQUEST_ID_HEADER] = request_id
+    answer.headers[hdrs.CACHE_CONTROL] = "no-store"
+    return answer
 
 
 def set_own_headers(headers: CIMultiDict[str]) -> None:

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 import structlog
-from aiohttp import hdrs, http_parser, web
+from aiohttp import http_parser, web
 from aiohttp.web_protocol import RequestHandler
 
-from kameo_async.web.door import REQUEST_ID, REQUEST_ID_HEADER, new_request_id, set_own_headers
-from kameo_async.web.fast_poll import with_fast_polls
-from kameo_async.web.problems import HttpError, problem_of
+from kameo_async.web.door import REQUEST_ID, new_request_id, unrouted_problem
+from kameo_async.web.problems import HttpError
+from kameo_async.web.short_way import with_short_way
 from kameo_async.web.sparse import Sparse
 
 log = structlog.get_logger()
@@ -102,10 +102,7 @@ class Connection(RequestHandler):
     def _plain(self, request: web.BaseRequest, error: HttpError, path: str = "") -> web.Response:
         request_id = request[REQUEST_ID] = new_request_id()
         log.info("http.unreadable", status=error.status, request_id=request_id)
-        answer = problem_of(request, error, request_id, instance=path)
-        set_own_headers(answer.headers)
-        answer.headers[REQUEST_ID_HEADER] = request_id
-        answer.headers[hdrs.CACHE_CONTROL] = "no-store"
+        answer = unrouted_problem(request, error, request_id, instance=path)
         answer.force_close()
         return answer
 
@@ -184,7 +181,7 @@ class Runner(web.AppRunner):
     async def _make_server(self) -> Server:
         made = await super()._make_server()
         options: dict[str, Any] = {**made._kwargs, "handler_cancellation": made.handler_cancellation}  # noqa: SLF001
-        handler = with_fast_polls(self.app, made.request_handler)
+        handler = with_short_way(self.app, made.request_handler)
         server = Server(handler, request_factory=made.request_factory, **options)
         server.max_connections = max(1, raised_descriptor_limit() - RESERVED_DESCRIPTORS)
         return server

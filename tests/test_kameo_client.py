@@ -1,7 +1,9 @@
 """What the client sends, to whom, and what it keeps to itself; and the shapes that a Kameo may take."""
 
+import gc
 import logging
 import time
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from email.utils import format_datetime
@@ -21,9 +23,11 @@ from kameo_async.kameo.transport import open_session
 from tests.scripted_upstream import (
     PASSWORD,
     TOTP_SECRET,
+    Handler,
     ScriptedUpstream,
     SkippingClock,
     answering,
+    dropping,
     html,
     redirect,
     scripted_upstream,
@@ -126,6 +130,21 @@ async def test_outcomes_are_counted(site: ScriptedUpstream, upstream: Upstream):
     await client_of(upstream, site.config()).page(Query(), 1)
     assert isinstance(upstream.observer, Outcomes)
     assert upstream.observer.outcomes == ["200", "302", "302", "200", "502", "200"]
+
+
+@pytest.mark.parametrize("failure", [answering(503, {}), dropping], ids=["503", "dropped"])
+async def test_a_client_is_gone_with_its_job(site: ScriptedUpstream, upstream: Upstream, failure: Handler):
+    """Also after a retry, and without the garbage collector, which may come half an hour later."""
+    site.script(LISTING, failure)
+    client = client_of(upstream, site.config())
+    left = weakref.ref(client)
+    gc.disable()
+    try:
+        await client.page(Query(), 1)
+        del client
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("landing", ["/investor/dashboard", "/aktuella-lan", "{base}/aktuella-lan"])

@@ -1,6 +1,7 @@
 """The loan listing of Kameo's API. It is asked nothing but GET: this client can read, never bid."""
 
 import asyncio
+import itertools
 import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -8,18 +9,11 @@ from dataclasses import dataclass
 
 import aiohttp
 import structlog
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception,
-    wait_random_exponential,
-)
 
 from kameo_async.clock import Clock
 from kameo_async.kameo.config import KameoConfig
 from kameo_async.kameo.errors import (
     LoginRefusedError,
-    MaintenanceError,
     RateLimitedError,
     SessionExpiredError,
     UpstreamInvalidError,
@@ -29,6 +23,7 @@ from kameo_async.kameo.login import Tell, is_login_page
 from kameo_async.kameo.models import ListingPage, read_page
 from kameo_async.kameo.pace import Feedback
 from kameo_async.kameo.rates import feedback_of
+from kameo_async.kameo.retry import pause_after
 from kameo_async.kameo.session import MemorySessionState, Session, SessionKeeper, SessionState
 from kameo_async.kameo.throttle import MemoryThrottleState, Throttle, ThrottleState, slow_down
 from kameo_async.kameo.transport import MAX_JSON_BYTES, Answer, NoObserver, Observer, Transport, check_status
@@ -36,13 +31,10 @@ from kameo_async.kameo.transport import MAX_JSON_BYTES, Answer, NoObserver, Obse
 log = structlog.get_logger()
 
 MAX_PAGES = 10_000
-ATTEMPTS = 5
-ATTEMPTS_AT_MAINTENANCE = 3  # it takes longer than any retry, and people want to know
 
 RatesOf = Callable[[str], ThrottleState]  # of an account
 
 _ORIGINS = {"SE": "sweden", "NO": "norway", "DK": "denmark"}
-_BACKOFF = wait_random_exponential(multiplier=1, max=10, min=0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,17 +134,16 @@ class KameoClient:
 
     async def page(self, query: Query, number: int) -> ListingPage:
         """One page, with a fresh login and new tries where that helps. Raises KameoError."""
-        tries = AsyncRetrying(
-            stop=_is_enough,
-            retry=retry_if_exception(
-                lambda error: isinstance(error, UpstreamUnavailableError) and error.retry
-            ),
-            wait=_pause,
-            sleep=self._clock.sleep,
-            before_sleep=self._tell_of_retry,
-            reraise=True,
-        )
-        return await tries(self._page, query, number)
+        for attempt in itertools.count(1):
+            try:
+                return await self._page(query, number)
+            except UpstreamUnavailableError as error:
+                seconds = pause_after(error, attempt)
+                if seconds is None:
+                    raise
+                await self._tell_of_retry(error, attempt, seconds)
+            await self._clock.sleep(seconds)
+        raise AssertionError  # counting has no end
 
     async def _at_once(self, query: Query, numbers: range) -> AsyncGenerator[ListingPage, None]:
         tasks = [asyncio.create_task(self._page_in_slot(query, number)) for number in numbers]
@@ -210,32 +201,11 @@ class KameoClient:
         _check(answer, feedback)
         return read_page(answer.body, number, str(self._config.site))
 
-    async def _tell_of_retry(self, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        seconds = state.upcoming_sleep
+    async def _tell_of_retry(self, error: UpstreamUnavailableError, attempt: int, seconds: float) -> None:
         if isinstance(error, RateLimitedError):
             seconds = max(seconds, error.seconds or 0)
-        log.info(
-            "kameo.request_retried",
-            reason=str(error),
-            attempt=state.attempt_number,
-            seconds=round(seconds, 1),
-        )
+        log.info("kameo.request_retried", reason=str(error), attempt=attempt, seconds=round(seconds, 1))
         await self._tell(f"{error}; trying again in {math.ceil(seconds)} s")
-
-
-def _is_enough(state: RetryCallState) -> bool:
-    error = state.outcome.exception() if state.outcome else None
-    attempts = ATTEMPTS_AT_MAINTENANCE if isinstance(error, MaintenanceError) else ATTEMPTS
-    return state.attempt_number >= attempts
-
-
-def _pause(state: RetryCallState) -> float:
-    """Seconds before the next try; none where the throttle already holds everybody back."""
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, RateLimitedError) and (error.seconds or 0) >= 1:
-        return 0
-    return _BACKOFF(state)
 
 
 def _check(answer: Answer, feedback: Feedback) -> None:

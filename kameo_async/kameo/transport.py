@@ -141,14 +141,18 @@ class Transport:
             ) as response:
                 answer = await _read(response, max_bytes)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, asyncio.IncompleteReadError) as error:
-            outcome, problem = _translated(error, url)
-            self._observer.requested(outcome)
-            raise problem from error
+            raise self._lost(error, url) from error
         except UpstreamInvalidError:
             self._observer.requested("too_large")
             raise
         self._observer.requested(str(answer.status))
         return answer
+
+    def _lost(self, error: Exception, url: URL) -> KameoError:
+        """What `_send` raises; held in a name there, it and all that waits for it would be a cycle."""
+        outcome, problem = _translated(error, url)
+        self._observer.requested(outcome)
+        return problem
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> Answer:

@@ -1,7 +1,7 @@
 """The service as many processes on one PostgreSQL: jobs a second by workers, and how soon a web tells.
 
 All of it shares the machine's cores with the database and the client, so that more workers bring more jobs
-only as long as a core is left.
+that do nothing only as long as a core is left. Jobs that wait for something else show what workers are for.
 """
 
 import time
@@ -24,10 +24,11 @@ WORKERS = (1, 2, 4)
 _OPTIONS = {"fsync": "on", "shared_buffers": "256MB", "max_wal_size": "4GB"}
 _PAUSE = 0.12  # progress is merged to ten revisions a second
 _WAITING = 1000  # jobs, as many as may wait
+_NAPS, _NAP = 320, 0.1  # jobs, and the seconds that each of them waits
 _SUBMIT = (
     "INSERT INTO job (job_id, kind, mode, params, status, revision, attempt, created_at, updated_at)"
-    " SELECT gen_random_uuid(), 'nothing', 'live', '{\"size\":0}', 'pending', 1, 1, now(), now()"
-    f" FROM generate_series(1, {_WAITING}); SELECT say('{{pending some 1}}')"
+    " SELECT gen_random_uuid(), 'nothing', 'live', '{\"seconds\":%g}', 'pending', 1, 1, now(), now()"
+    " FROM generate_series(1, %d); SELECT say('{pending some 1}')"
 )
 _LEFT = "SELECT count(*) FROM job WHERE status IN ('pending', 'running')"
 _CONNECTED = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'kameo-async'"
@@ -57,7 +58,10 @@ def measure(report: Report, folder: Path, quick: bool) -> None:
             if count == 1:
                 _latency(report, web, stages[0], folder, 10 if quick else 40)
             _accepted(report, web, folder, count, 1 if quick else 2)
-            _ended(report, server, url, count)
+            rate = _ended(server, url, _WAITING, 0)
+            report.grow("waiting jobs claimed, run and ended a second, by workers", count, rate)
+            rate = _ended(server, url, _NAPS, _NAP)
+            report.grow(f"the same, of {_NAP * 1000:.0f} ms and 8 at once in a worker", count, rate)
         connected = server.execute(_CONNECTED, url)[0][0]
         report.note(f"{connected} connections of 1 web and {len(stages)} workers after that load")
 
@@ -100,11 +104,10 @@ def _accepted(report: Report, web: Served, folder: Path, workers: int, seconds: 
         report.note(f"{load.refused} submits were refused meanwhile: {_WAITING} jobs waited")
 
 
-def _ended(report: Report, server: Server, url: str, workers: int) -> None:
-    """Jobs that wait already: what workers alone do."""
+def _ended(server: Server, url: str, jobs: int, seconds: float) -> float:
+    """How many a second, of jobs that wait already: what workers alone do."""
     began = time.perf_counter()
-    server.execute(_SUBMIT, url)
+    server.execute(_SUBMIT % (seconds, jobs), url)
     while server.execute(_LEFT, url)[0][0]:
         time.sleep(0.01)
-    rate = _WAITING / (time.perf_counter() - began)
-    report.grow("waiting jobs claimed, run and ended a second, by workers", workers, rate)
+    return jobs / (time.perf_counter() - began)

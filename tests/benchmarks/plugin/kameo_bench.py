@@ -13,7 +13,7 @@ _TICK = 0.001  # seconds between looks at how late the loop is
 
 
 class Nothing:
-    """Ends at once; its result is as long as is asked for."""
+    """Ends at once, or after so many seconds; its result is as long as is asked for."""
 
     kind = "nothing"
     title = "Do nothing"
@@ -21,11 +21,14 @@ class Nothing:
 
     class Params(BaseModel):
         size: int = Field(0, ge=0, le=2**24)
+        seconds: float = Field(0, ge=0, le=60)
 
     class Result(BaseModel):
         text: str
 
     async def run(self, params: Params, report: Report) -> Result:
+        if params.seconds:
+            await asyncio.sleep(params.seconds)
         return self.Result(text="x" * params.size)
 
 

@@ -5,6 +5,9 @@ import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 import aiohttp
@@ -12,11 +15,14 @@ import jsonschema
 import orjson
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from pydantic import BaseModel
 
+from kameo_async import Report
 from kameo_async.app import create_app
 from kameo_async.settings import ServiceSettings
 from kameo_async.web.documents import DOCUMENTS
 from kameo_async.web.examples import ACCEPTED, FINISHED
+from kameo_async.web.openapi import describe
 from kameo_async.web.routes import JOB, ROUTES
 from tests.service import Service, running_service
 
@@ -282,6 +288,51 @@ def test_the_examples_are_real() -> None:
         assert content["example"] == recorded
         validator(openapi, content["schema"]).validate(recorded)
     assert [loan["title"] for loan in FINISHED["data"]["loans"]] == ["Dummy Loan 1", "Dummy Loan 2"]
+
+
+class Level(Enum):
+    LOW, HIGH = "low", "high"
+
+
+class Place(BaseModel):
+    name: str
+    level: Level
+
+
+class Choosy:
+    """Params of many types, of which an example must be made, or cannot."""
+
+    kind, title, description = "choosy", "Choose", "Takes all sorts."
+
+    class Params(BaseModel):
+        place: Place
+        level: Level
+        share: Decimal = Decimal("1.50")
+
+    class Result(BaseModel):
+        n: int
+
+    async def run(self, params: Params, report: Report) -> Result:
+        raise NotImplementedError
+
+
+class Picky(Choosy):
+    kind = "picky"
+
+    class Params(BaseModel):
+        day: date
+
+
+def test_what_a_kind_may_take_is_described_as_it_is_taken() -> None:
+    """Defaults have the type of their param, and an example is one that the kind takes, or is not there."""
+    openapi = describe([Choosy(), Picky()], "1", needs_token=False)
+    OpenAPIV31SpecValidator(openapi).validate()
+    body = openapi["paths"]["/api/jobs/choosy"]["post"]["requestBody"]["content"]["application/json"]
+    assert body["example"] == {"place": {"name": "text", "level": "low"}, "level": "low"}
+    validator(openapi, body["schema"]).validate(body["example"])
+    assert openapi["components"]["schemas"]["choosy.Params"]["properties"]["share"]["default"] == 1.5
+    body = openapi["paths"]["/api/jobs/picky"]["post"]["requestBody"]["content"]["application/json"]
+    assert body.keys() == {"schema"}
 
 
 async def test_jobs_in_every_state_fit_the_schema(service: Service, openapi: dict[str, Any]) -> None:

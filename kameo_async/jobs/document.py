@@ -86,6 +86,9 @@ class JsonNumbers(GenerateJsonSchema):
             if value is not None
         }
 
+    def encode_default(self, dft: Any) -> Any:
+        return float(dft) if isinstance(dft, Decimal) else super().encode_default(dft)
+
 
 def encode(result: BaseModel) -> bytes:
     """A kind's result as JSON; decimals with exactly the digits they have, times in RFC 3339.

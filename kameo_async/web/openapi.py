@@ -5,6 +5,8 @@ from typing import Any
 
 import orjson
 
+from kameo_async.jobs import params
+from kameo_async.jobs.errors import InvalidParamsError
 from kameo_async.jobs.kind import Kind, table_of
 from kameo_async.jobs.models import JobStatus
 from kameo_async.web.examples import ACCEPTED, FINISHED
@@ -24,7 +26,7 @@ from kameo_async.web.openapi_terms import (
     problem_responses,
     problems,
 )
-from kameo_async.web.schemas import Schema, components, reference
+from kameo_async.web.schemas import ROOF, Schema, components, reference
 
 
 def describe(kinds: Iterable[Kind], version: str, *, needs_token: bool) -> Schema:
@@ -55,12 +57,11 @@ def describe(kinds: Iterable[Kind], version: str, *, needs_token: bool) -> Schem
 
 
 def _kind_paths(kinds: Iterable[Kind], schemas: Schema) -> Schema:
-    return {
-        f"/api/jobs/{kind.kind}": {"post": _submit(kind, schemas[f"{kind.kind}.Params"])} for kind in kinds
-    }
+    return {f"/api/jobs/{kind.kind}": {"post": _submit(kind, schemas)} for kind in kinds}
 
 
-def _submit(kind: Kind, schema: Schema) -> Schema:
+def _submit(kind: Kind, schemas: Schema) -> Schema:
+    schema = schemas[f"{kind.kind}.Params"]
     required = set(schema.get("required", ()))
     return {
         "operationId": f"start-{kind.kind}",
@@ -74,7 +75,7 @@ def _submit(kind: Kind, schema: Schema) -> Schema:
         ],
         "requestBody": {
             "required": bool(required),
-            "content": {JSON: {"schema": reference(f"{kind.kind}.Params"), "example": _least(schema)}},
+            "content": {JSON: {"schema": reference(f"{kind.kind}.Params"), **_example(kind, schemas)}},
         },
         "responses": {
             "200": answer(
@@ -100,17 +101,26 @@ def _submit(kind: Kind, schema: Schema) -> Schema:
     }
 
 
-def _least(schema: Schema) -> Schema:
-    """A body with no more than it must have: a page that fills in both places would name a param twice."""
-    fields = schema.get("properties", {})
-    return {name: _sample(fields[name]) for name in schema.get("required", ())}
+def _example(kind: Kind, schemas: Schema) -> Schema:
+    """A body with no more than it must have, where one can be made that the kind takes."""
+    least = _sample(schemas[f"{kind.kind}.Params"], schemas)
+    try:
+        params.validate(kind.Params, least)
+    except InvalidParamsError:
+        return {}
+    return {"example": least}
 
 
-def _sample(field: Schema) -> Any:
+def _sample(field: Schema, schemas: Schema) -> Any:
+    """A value that may fit."""
+    if "$ref" in field:
+        return _sample(schemas[field["$ref"].removeprefix(ROOF)], schemas)
     known: list[Any] = [*field.get("examples", ()), *field.get("enum", ())]
     if known:
         return known[0]
-    samples = {"string": "text", "boolean": True, "array": [], "object": {}}
+    if field.get("type") == "object":
+        return {name: _sample(field["properties"][name], schemas) for name in field.get("required", ())}
+    samples = {"string": "text", "boolean": True, "array": []}
     return samples.get(field.get("type", ""), field.get("minimum", 1))
 
 

@@ -56,6 +56,15 @@ def read(name: str, literal: str) -> ListingPage:
     return read_page(text.replace('"@"', literal).encode(), 1, SITE)
 
 
+@pytest.mark.parametrize(
+    ("currency", "country"), [("SEK", "SE"), ("NOK", "NO"), ("DKK", "DK"), ("EUR", None), (None, None)]
+)
+def test_the_country_is_that_of_the_currency(currency: str | None, country: str | None):
+    """Of the three currencies that Kameo lends in; null for any other."""
+    (loan,) = page_of(ROW | {"currency": currency}).loans
+    assert loan.country == country
+
+
 def test_every_field():
     """A loan has exactly the contract's fields, in its order, with our names."""
     (loan,) = page_of(ROW).loans

@@ -19,6 +19,14 @@ async def test_a_wrong_since_is_refused_before_the_upgrade(service: Service, que
     assert refused.value.response.status_code == 400
 
 
+async def test_the_socket_over_all_jobs_takes_no_since(service: Service) -> None:
+    """There is no one revision that a client could have of all jobs: 400."""
+    with pytest.raises(InvalidStatus) as refused:
+        async with opened(service, "/api/jobs/ws?since=1"):
+            pass
+    assert refused.value.response.status_code == 400
+
+
 @pytest.mark.parametrize("path", ["/api/jobs/nope/ws", "/api/jobs/gate/ws"])
 async def test_no_such_job_is_refused_before_the_upgrade(service: Service, path: str) -> None:
     """404 over plain HTTP, as a problem document."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.asking import problem, until
+from tests.contract.asking import problem, raw, until
 from tests.service import Service
 
 
@@ -45,6 +45,13 @@ async def test_an_empty_body_is_fine(service: Service, content_type: str | None)
         "/api/jobs/mirror", data=b"", headers=headers, skip_auto_headers=skipped
     ) as answer:
         assert answer.status == 202
+
+
+async def test_an_empty_body_in_chunks_is_fine(service: Service) -> None:
+    """Also where only its end tells that it is empty."""
+    head = b"POST /api/jobs/mirror HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    said = await raw(service, head + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 202 ")
 
 
 async def test_waiting_for_the_end_gives_the_end(service: Service) -> None:

@@ -96,6 +96,7 @@ def test_a_websocket_of_a_program_is_opened(process: Process) -> None:
     ("origin", "method", "header", "status"),
     [
         ("http://localhost:8000", "DELETE", "Authorization, Idempotency-Key", 200),
+        ("http://localhost:8000", "GET", "If-None-Match, Prefer, X-Request-ID", 200),
         ("http://127.0.0.1:{port}", "POST", "Content-Type", 200),
         ("http://evil.example", "DELETE", "Content-Type", 403),
         ("http://localhost:8000", "PATCH", "Content-Type", 403),
@@ -134,7 +135,9 @@ def test_an_allowed_origin_can_read_each_answer(
     assert answer.status == status
     assert answer.headers["access-control-allow-origin"] == "http://localhost:8000"
     assert answer.headers["vary"] == "Origin"
-    assert "Location, ETag" in answer.headers["access-control-expose-headers"]
+    assert answer.headers["access-control-expose-headers"] == (
+        "Location, ETag, Retry-After, Link, X-Request-ID, Preference-Applied"
+    )
 
 
 def test_an_allowed_origin_can_read_that_a_body_is_too_large(process: Process) -> None:

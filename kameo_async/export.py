@@ -66,13 +66,23 @@ def columns(result_schema: Schema, field: str) -> tuple[Column, ...]:
     `result_schema` is the JSON Schema of the result in serialization mode. Rows that are no objects make
     one column named after the field. Raises KeyError where the result has no such field.
     """
-    rows = result_schema["properties"][field]
-    items = [one["items"] for one in _options(rows, result_schema) if "items" in one]
+    items = _items(result_schema, field)
     shapes = [shape for one in items for shape in _options(one, result_schema)]
     cells = {name: cell for shape in shapes for name, cell in shape.get("properties", {}).items()}
     if not cells:
         return (Column(field, _one_kind(shapes)),)
     return tuple(Column(name, _one_kind(_options(cell, result_schema))) for name, cell in cells.items())
+
+
+def holds_rows(result_schema: Schema, field: str) -> bool:
+    """Whether `field` of the result is an array, or null."""
+    return field in result_schema["properties"] and bool(_items(result_schema, field))
+
+
+def _items(result_schema: Schema, field: str) -> list[Schema]:
+    """What the rows may be."""
+    options = _options(result_schema["properties"][field], result_schema)
+    return [one["items"] for one in options if "items" in one]
 
 
 def to_csv(columns: Sequence[Column], rows: Iterable[Any], locale: str | None = None) -> bytes:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from kameo_async.jobs import document as documents
 from kameo_async.jobs.document import accepted, decode, document, encode, summary
@@ -25,6 +25,8 @@ from kameo_async.jobs.models import (
     start,
 )
 from kameo_async.jobs.params import canonical, restore, validate
+from kameo_async.jobs.service import JobService
+from kameo_async.web.schemas import check
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, 4567, tzinfo=UTC)
 
@@ -80,6 +82,37 @@ def test_a_kind_that_cannot_be_served_is_named(attributes: dict[str, Any], compl
         by_name([good(**attributes)])
     assert "Good)" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+class Entered:
+    """A kind's own way in."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    async def __aenter__(self) -> None:
+        raise self._error
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("error", [OSError("no disk\nat all"), SystemExit("no disk\nat all")])
+async def test_a_kind_that_cannot_be_entered_is_named(error: BaseException) -> None:
+    """In one line, as one that cannot be loaded."""
+    kind = type("Shut", (Entered, Good), {})(error)
+    with pytest.raises(InvalidKindError) as raised:
+        async with JobService([kind]):
+            pass
+    assert str(raised.value) == f"kind 'good': cannot be entered ({type(error).__name__}: no disk at all)"
+
+
+@pytest.mark.parametrize("field", [int, dict[str, int], str])
+def test_a_table_must_hold_rows(field: Any) -> None:
+    """A field that is no array stops the start, instead of the first export."""
+    kind = good(Result=create_model("Result", rows=(field, ...)), table="rows")
+    with pytest.raises(InvalidKindError, match="kind 'good': its result's 'rows' is no array of rows"):
+        check(kind)
+    check(good(Result=create_model("Result", rows=(list[int] | None, ...)), table="rows"))
 
 
 def test_a_taken_name_is_named() -> None:

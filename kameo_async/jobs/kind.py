@@ -2,7 +2,8 @@
 
 import inspect
 import re
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -58,6 +59,25 @@ class Kind(Protocol):
 def table_of(kind: Kind) -> str | None:
     """The field of the result that holds the rows, where the result is a table."""
     return getattr(kind, "table", None)
+
+
+@asynccontextmanager
+async def entered(kind: Kind) -> AsyncIterator[None]:
+    """Enters the kind where it is an async context manager. Raises InvalidKindError where it will not be."""
+    async with AsyncExitStack() as stack:
+        if isinstance(kind, AbstractAsyncContextManager):
+            try:
+                await stack.enter_async_context(kind)
+            except (Exception, SystemExit) as error:
+                raise InvalidKindError(
+                    f"kind {kind.kind!r}: cannot be entered ({one_line(error)})"
+                ) from error
+        yield
+
+
+def one_line(error: BaseException) -> str:
+    """The error's class and text."""
+    return " ".join(f"{error.__class__.__name__}: {error}".split())
 
 
 def by_name(kinds: Iterable[Kind]) -> Mapping[str, Kind]:

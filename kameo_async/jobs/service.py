@@ -16,7 +16,7 @@ from kameo_async.jobs.engine import Engine, EngineLimits, LocalEngine
 from kameo_async.jobs.errors import DrainingError, JobNotFoundError, UnknownKindError
 from kameo_async.jobs.journal import Journal
 from kameo_async.jobs.journaled_store import JournaledJobStore
-from kameo_async.jobs.kind import Kind, by_name
+from kameo_async.jobs.kind import Kind, by_name, entered
 from kameo_async.jobs.loop_thread import LoopThread, on_loop_thread
 from kameo_async.jobs.models import Job, JobStatus, new_job
 from kameo_async.jobs.reaper import Reaper
@@ -73,7 +73,7 @@ class JobService:
     async def __aenter__(self) -> Self:
         self._thread = LoopThread()
         async with AsyncExitStack() as stack:
-            for part in (self._store, *self.kinds.values(), self._engine):
+            for part in (self._store, *map(entered, self.kinds.values()), self._engine):
                 if isinstance(part, AbstractAsyncContextManager):
                     await stack.enter_async_context(part)
             await stack.enter_async_context(self.reaper)

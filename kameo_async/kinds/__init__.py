@@ -3,7 +3,7 @@
 from importlib.metadata import EntryPoint, entry_points
 
 from kameo_async.jobs.errors import InvalidKindError
-from kameo_async.jobs.kind import Kind
+from kameo_async.jobs.kind import Kind, one_line
 
 GROUP = "kameo_async.kinds"
 
@@ -17,6 +17,6 @@ def _load(entry: EntryPoint) -> Kind:
     try:
         kind: Kind = entry.load()()
     except (Exception, SystemExit) as error:  # a module may do as it likes when it is imported
-        reason = " ".join(f"{error.__class__.__name__}: {error}".split())
+        reason = one_line(error)
         raise InvalidKindError(f"kind {entry.name!r} ({entry.value}): cannot be loaded ({reason})") from error
     return kind

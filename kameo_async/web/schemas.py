@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.errors import PydanticUserError
 from pydantic.json_schema import models_json_schema
 
+from kameo_async import export
 from kameo_async.jobs.document import JobAccepted, JobDocument, JsonNumbers
 from kameo_async.jobs.errors import InvalidKindError
-from kameo_async.jobs.kind import Kind
+from kameo_async.jobs.kind import Kind, table_of
 from kameo_async.web.problems import Problem
 
 Schema = dict[str, Any]
@@ -80,12 +81,15 @@ def reference(name: str) -> Schema:
 
 
 def check(kind: Kind) -> None:
-    """Raises InvalidKindError for a kind whose models have no JSON Schema."""
+    """Raises InvalidKindError for a kind whose models have no JSON Schema, or whose table has no rows."""
     try:
-        params_schema(kind.Params), result_schema(kind.Result)
+        _, result = params_schema(kind.Params), result_schema(kind.Result)
     except PydanticUserError as error:
         reason = error.message.partition("\n")[0]
         raise InvalidKindError(f"kind {kind.kind!r}: its models have no JSON Schema ({reason})") from error
+    table = table_of(kind)
+    if table is not None and not export.holds_rows(result, table):
+        raise InvalidKindError(f"kind {kind.kind!r}: its result's {table!r} is no array of rows")
 
 
 def components(kinds: Iterable[Kind]) -> dict[str, Schema]:

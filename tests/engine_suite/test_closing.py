@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from kameo_async.jobs.errors import DrainingError
+from kameo_async.jobs.errors import DrainingError, InvalidKindError
 from tests.clock import FakeClock, idle
 from tests.engine_suite.conftest import Start
 from tests.engine_suite.puppet import Housed, Puppet, closed, ended, in_time, started
@@ -130,9 +130,9 @@ async def test_kinds_are_entered_and_left(start: Start, clock: FakeClock) -> Non
 
 
 async def test_a_kind_that_cannot_be_entered_stops_the_start(start: Start) -> None:
-    """Those that were entered are left, and nothing runs on."""
+    """By its name; those that were entered are left, and nothing runs on."""
     diary: list[str] = []
-    with pytest.raises(OSError, match="not today"):
+    with pytest.raises(InvalidKindError, match=r"^kind 'two': cannot be entered \(OSError: not today\)$"):
         await start(Housed("one", diary), Housed("two", diary, refuses=True))
     assert diary == ["one entered", "one left"]
     assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -72,6 +72,7 @@ def test_kinds_are_found_by_their_names() -> None:
         ({"description": 7}, "has no description"),
         ({"Params": dict}, "Params is no pydantic model"),
         ({"Result": None}, "Result is no pydantic model"),
+        ({"Params": BaseModel}, "Params is no pydantic model of its own"),
         ({"run": lambda self, params, report: None}, "has no `async def run"),
         ({"table": "loans"}, "no field 'loans'"),
     ],

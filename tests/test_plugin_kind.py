@@ -1,7 +1,6 @@
 """Kinds from elsewhere: a real package, installed into a fresh environment, served by a real process."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import aiohttp
 import pytest
 from websockets.sync.client import connect
 
-from tests.processes import SECONDS, environment, started
+from tests.processes import SECONDS, environment, run, started
 
 ROOT = Path(__file__).parent.parent
 QUIET = ("--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--no-build-isolation")
@@ -154,6 +153,12 @@ class Wordy(Unnamed):
     def __init__(self):
         raise ValueError('first line\\nsecond line')
 
+class Shut(Unnamed):
+    kind, Params, Result = 'shut', type('Params', (BaseModel,), {}), type('Result', (BaseModel,), {})
+    async def __aenter__(self):
+        raise OSError('no disk')
+    async def __aexit__(self, *_): ...
+
 class Gone(Unnamed):
     def __init__(self):
         raise SystemExit(0)
@@ -179,19 +184,14 @@ def package(folder: Path, code: str, entries: str) -> None:
         ("a = kameo_extra:Wordy", "cannot be loaded (ValueError: first line second line)"),
         ("a = kameo_extra:Gone", "kind 'a' (kameo_extra:Gone): cannot be loaded (SystemExit"),
         ("a = kameo_extra:Unnamed", "kind 'No name' (kameo_extra.Unnamed): a name matches [a-z][a-z0-9-]*"),
+        ("a = kameo_extra:Shut", "kind 'shut': cannot be entered (OSError: no disk)"),
         ("a = kameo_extra:Secretive", "kind 'secretive': its models have no JSON Schema"),
     ],
 )
 def test_a_kind_that_cannot_be_served_stops_the_start(tmp_path: Path, entries: str, said: str) -> None:
     """One line names the kind, and the exit code is 1."""
     package(tmp_path, CODE, f"[kameo_async.kinds]\n{entries}\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "kameo_async", "serve", "--port", "0"],
-        cwd=tmp_path,
-        env=environment(tmp_path, TEST_MODE="1", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}"),
-        capture_output=True,
-        timeout=SECONDS,
-    )
+    done = run(tmp_path, "serve", "--port", "0", TEST_MODE="1", PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
     assert done.stderr.decode().count("\n") == 1, done.stderr.decode()
     assert said in done.stderr.decode()

@@ -101,8 +101,8 @@ def _checked_name(kind: Kind) -> str:
             raise InvalidKindError(f"{label}: has no {attribute}")
     for attribute in ("Params", "Result"):
         model = getattr(kind, attribute, None)
-        if not (inspect.isclass(model) and issubclass(model, BaseModel)):
-            raise InvalidKindError(f"{label}: {attribute} is no pydantic model")
+        if not (inspect.isclass(model) and issubclass(model, BaseModel)) or model is BaseModel:
+            raise InvalidKindError(f"{label}: {attribute} is no pydantic model of its own")
     if not inspect.iscoroutinefunction(getattr(kind, "run", None)):
         raise InvalidKindError(f"{label}: has no `async def run(self, params, report)`")
     table = table_of(kind)

@@ -134,8 +134,11 @@ CODE = """
 from collections.abc import Callable
 from pydantic import BaseModel
 
+class Model(BaseModel):
+    n: int = 1
+
 class Unnamed:
-    kind, title, description, Params, Result = 'No name', 't', 'd', BaseModel, BaseModel
+    kind, title, description, Params, Result = 'No name', 't', 'd', Model, Model
     async def run(self, params, report): ...
 
 class Taken(Unnamed):
@@ -154,7 +157,7 @@ class Wordy(Unnamed):
         raise ValueError('first line\\nsecond line')
 
 class Shut(Unnamed):
-    kind, Params, Result = 'shut', type('Params', (BaseModel,), {}), type('Result', (BaseModel,), {})
+    kind = 'shut'
     async def __aenter__(self):
         raise OSError('no disk')
     async def __aexit__(self, *_): ...

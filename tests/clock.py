@@ -3,12 +3,23 @@
 import asyncio
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 _PATIENCE = 10_000  # steps of the loop; more means that something spins
 
-BUSY: list[Callable[[], bool]] = []  # each says whether something is under way that `idle` must wait for
+_BUSY: list[Callable[[], bool]] = []  # each says whether something is under way that `idle` must wait for
+
+
+@contextmanager
+def waited_for(is_busy: Callable[[], bool]) -> Iterator[None]:
+    """Lets `idle` wait while it holds: for a thread or a database, whose work the loop does not see."""
+    _BUSY.append(is_busy)
+    try:
+        yield
+    finally:
+        _BUSY.remove(is_busy)
 
 
 class _Timer:
@@ -78,10 +89,10 @@ class FakeClock:
 
 
 async def idle() -> None:
-    """Returns when nothing on the loop is ready to run; of what waits for others only BUSY counts."""
+    """Returns when nothing on the loop is ready to run, nor anything that is `waited_for` under way."""
     ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
     for _ in range(_PATIENCE):
-        is_busy = any(is_under_way() for is_under_way in BUSY)
+        is_busy = any(is_under_way() for is_under_way in _BUSY)
         await asyncio.sleep(0.0002 if is_busy else 0)
         if not ready and not is_busy:
             return

@@ -223,6 +223,22 @@ async def test_the_reaper_and_the_bytes_kept_remove_from_the_file_too(machine: M
     assert machine.rows() == []
 
 
+async def test_what_expires_leaves_the_file_before_more_does(machine: Machine) -> None:
+    """So the file is never behind by more than a slice; on a full disk jobs expire all the same."""
+    async with machine.life(ttl_seconds=10, reap_interval_seconds=1000) as service:
+        for name in "abcd":
+            machine.puppet[name].finish()
+            await ended(service, await service.submit("puppet", {"name": name}))
+        await machine.clock.advance(10)
+        assert await in_time(service._store.expire(2)) == 2
+        assert len(machine.rows()) == 2
+        with full_disk(machine.path):
+            assert await in_time(service._store.expire(1)) == 1
+            assert (len(machine.rows()), (await service.list()).total) == (2, 1)
+        await machine.recovered(service)
+    assert len(machine.rows()) == 1
+
+
 async def test_sequences_are_never_given_twice(machine: Machine) -> None:
     """A cursor from before the restart means the same after it, even when all jobs are gone."""
     async with machine.life(ttl_seconds=10, reap_interval_seconds=1) as service:

@@ -11,7 +11,7 @@ import pytest
 from kameo_async.jobs.journal import Journal
 from kameo_async.jobs.kind import Kind
 from kameo_async.jobs.service import JobLimits, JobService
-from tests.clock import FakeClock, idle
+from tests.clock import FakeClock, idle, waited_for
 from tests.engine_suite.puppet import Puppet, closed
 from tests.postgres.server import Server, server
 from tests.postgres.suite import running_cluster, service_of
@@ -62,7 +62,9 @@ async def start(request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path
             if request.param == "memory":
                 return None
             path = tmp_path / f"{next(numbers)}.sqlite3"
-            return await stack.enter_async_context(Journal.open(path, clock))
+            journal = await stack.enter_async_context(Journal.open(path, clock))
+            stack.enter_context(waited_for(lambda: journal.is_busy))
+            return journal
 
         async def start(*kinds: Kind, **limits: Any) -> JobService:
             if request.param == "postgres":

@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from kameo_async.engines.postgres import Cluster
 from kameo_async.jobs.kind import Kind
 from kameo_async.jobs.service import JobLimits, JobService
-from tests import clock as test_clock
-from tests.clock import FakeClock
+from tests.clock import FakeClock, waited_for
 
 NEVER = 1e8  # seconds of a lease that no movement of the clock outlasts
 
@@ -24,16 +23,9 @@ def database_time(clock: FakeClock) -> Callable[[], datetime]:
 async def running_cluster(url: str, clock: FakeClock) -> AsyncIterator[Cluster]:
     """A process that is web and worker; `idle` waits for what it asks of the database."""
     cluster = Cluster(url, "test", runs_jobs=True, clock=clock, lease_seconds=NEVER, now=database_time(clock))
-
-    def is_busy() -> bool:
-        return cluster.connections.in_use > 0
-
     async with cluster:
-        test_clock.BUSY.append(is_busy)
-        try:
+        with waited_for(lambda: cluster.connections.in_use > 0):
             yield cluster
-        finally:
-            test_clock.BUSY.remove(is_busy)
 
 
 def service_of(cluster: Cluster, kinds: Sequence[Kind], limits: JobLimits) -> JobService:

@@ -1,12 +1,14 @@
 """Frames of every length arrive as they were meant, from the service's own writing of their headers."""
 
 import asyncio
+import gc
 
 import aiohttp
 import pytest
 from pydantic import BaseModel
 
 from kameo_async import Report
+from kameo_async.web.protocol import Connection
 from tests.service import running_service
 
 
@@ -55,3 +57,15 @@ async def test_a_client_that_was_behind_gets_the_newest():
         assert frames[-1] == await service.get(job)
         assert frames[-1]["status"] == "success"
         await asyncio.sleep(0)
+
+
+async def test_a_socket_that_is_gone_leaves_nothing():
+    """Its connection, 40 objects with it, does not wait for the garbage collector."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with running_service() as service, service.client.ws_connect("/api/jobs/ws") as socket:
+            await socket.receive()
+        assert not [one for one in gc.get_objects() if isinstance(one, Connection)]
+    finally:
+        gc.enable()

@@ -53,6 +53,7 @@ class Connection(RequestHandler):
         if self._stall is not None:
             self._stall.end()
         super().connection_lost(exc)
+        self._data_received_cb = None  # a websocket's, and the socket holds this connection: a cycle
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -1,6 +1,7 @@
 """Kinds that a service under test offers beside its own, by an entry point, as an installed package would."""
 
 import asyncio
+from collections import deque
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -47,11 +48,46 @@ class Crash:
         raise RuntimeError(f"broken {len(password)}")
 
 
+class Knot:
+    """Holds itself, as much does that has failed: only the garbage collector ends it."""
+
+    alive = 0
+
+    def __init__(self) -> None:
+        self.me = self
+        Knot.alive += 1
+
+    def __del__(self) -> None:
+        Knot.alive -= 1
+
+
+class Litter:
+    """Leaves knots behind, each some time after it was made."""
+
+    kind = "litter"
+    title = "Litter"
+    description = "Leaves so many knots; tells how many there were at once."
+
+    class Params(BaseModel):
+        knots: int
+
+    class Result(BaseModel):
+        most: int
+
+    async def run(self, params: Params, report: Report) -> Result:
+        held: deque[Knot] = deque(maxlen=12_000)
+        most = 0
+        for _ in range(params.knots):
+            held.append(Knot())
+            most = max(most, Knot.alive)
+        return self.Result(most=most)
+
+
 def offer(folder: Path) -> str:
     """Installs them in `folder`; gives the PYTHONPATH under which they are found."""
     info = folder / "kameo_trust-0.1.dist-info"
     info.mkdir(exist_ok=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: kameo-trust\nVersion: 0.1\n")
-    points = "".join(f"{kind.kind} = {__name__}:{kind.__name__}\n" for kind in (Puppet, Crash))
+    points = "".join(f"{kind.kind} = {__name__}:{kind.__name__}\n" for kind in (Puppet, Crash, Litter))
     (info / "entry_points.txt").write_text(f"[kameo_async.kinds]\n{points}")
     return f"{Path(__file__).parent.parent.parent}:{folder}"

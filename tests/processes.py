@@ -1,8 +1,8 @@
 """`kameo-async` as processes: real ones, with pipes, signals and exit codes.
 
 They are forked off one that has imported everything (tests/forge.py): a start of its own takes 0.4 s of
-processor time, and the tests need a hundred. That one starts properly too is for tests/test_packaging.py,
-tests/test_plugin_kind.py and the README's.
+processor time, and the tests need a hundred. That one starts properly too is for tests/test_packaging.py
+and tests/test_plugin_kind.py.
 """
 
 import atexit

@@ -1,7 +1,7 @@
 """What the README shows is what there is."""
 
+import os
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import COMMAND, SECONDS, environment, started
+from tests.processes import SECONDS, environment, run, started
 from tests.settings_table import README, table, written
 
 TEXT = README.read_text()
@@ -23,9 +23,9 @@ def python_block(marker: str) -> str:
     return match[1]
 
 
-def curl_commands() -> list[str]:
-    """Every curl command of the README, in its order."""
-    fenced = re.findall(r"^(?:\$ )?(curl [^\n]+)$", TEXT, re.MULTILINE)
+def commands() -> list[str]:
+    """Every command of the README that asks the service, in its order."""
+    fenced = re.findall(r"^(?:\$ )?((?:curl|websockets) [^\n]+)$", TEXT, re.MULTILINE)
     inline = re.findall(r"`(curl [^`]+)`", TEXT)
     return [*fenced, *inline]
 
@@ -53,23 +53,29 @@ def job(service: str) -> str:
     return match[1].decode()
 
 
-@pytest.mark.parametrize("command", curl_commands())
-def test_each_curl_command_works(command: str, service: str, job: str, tmp_path: Path) -> None:
-    """Each curl command of the README is answered, and not with an error."""
-    here = command.replace(HERE, service).replace("$JOB", job)
-    here = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", job, here)
+@pytest.mark.parametrize("command", commands())
+def test_each_command_works(command: str, service: str, job: str, tmp_path: Path) -> None:
+    """A shell in which JOB is the job's id gets an answer to each, and no error."""
+    here = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", job, command.replace(HERE, service))
     if "DELETE" in here:  # of a job that has ended: the documented 409
-        assert b'"status":409' in _curl(here, tmp_path)
+        assert b'"status":409' in _said(here, job, tmp_path)
+    elif here.startswith("curl "):
+        _said(here.replace("curl ", "curl -f ", 1), job, tmp_path)
     else:
-        _curl(here.replace("curl ", "curl -f ", 1), tmp_path)
+        assert b"1000 (OK)" in _said(here, job, tmp_path)
 
 
-def _curl(command: str, folder: Path) -> bytes:
-    words, _, target = command.partition(" > ")
-    done = subprocess.run(shlex.split(words), capture_output=True, timeout=SECONDS, cwd=folder)
+def _said(command: str, job: str, folder: Path) -> bytes:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", command],
+        capture_output=True,
+        timeout=SECONDS,
+        cwd=folder,
+        env={"PATH": path, "JOB": job},
+        stdin=subprocess.DEVNULL,
+    )
     assert done.returncode == 0, (command, done.stdout)
-    if target:
-        (folder / target).write_bytes(done.stdout)
     return done.stdout
 
 
@@ -93,10 +99,7 @@ def test_the_commands_are_those_of_the_command_line(tmp_path: Path) -> None:
     commands = set(re.findall(r"kameo-async ((?:serve|fetch|check|sandbox|worker|migrate))\b", TEXT))
     assert commands >= {"serve", "fetch", "check", "sandbox"}
     for command in sorted(commands):
-        done = subprocess.run(
-            [*COMMAND, command, "--help"], capture_output=True, env=environment(tmp_path), timeout=SECONDS
-        )
-        assert done.returncode == 0
+        assert run(tmp_path, command, "--help").returncode == 0
 
 
 def test_the_files_that_it_links_to_are_there() -> None:

@@ -99,12 +99,15 @@ def test_what_is_no_file_is_only_written_to(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_replaced_keeps_its_place_and_its_readers(tmp_path: Path) -> None:
-    """A link stays one, and who could not read the file before cannot read the new one."""
+    """In one step: who reads it has the old one whole; a link stays one, and nobody else may read it now."""
     loans = tmp_path / "loans.csv"
     loans.write_text("old")
     loans.chmod(0o600)
     (tmp_path / "latest.csv").symlink_to(loans)
-    assert run(tmp_path, "fetch", "--output", "latest.csv", TEST_MODE="1").returncode == 0
+    with loans.open() as reader:
+        assert run(tmp_path, "fetch", "--output", "latest.csv", TEST_MODE="1").returncode == 0
+        assert reader.read() == "old"
+    assert list(tmp_path.glob(".*.tmp")) == []
     assert (tmp_path / "latest.csv").is_symlink()
     assert loans.read_bytes().count(b"Dummy Loan") == 2
     assert loans.stat().st_mode & 0o777 == 0o600

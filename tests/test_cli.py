@@ -14,11 +14,17 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
+from pydantic import SecretStr
 
+from kameo_async.clock import SystemClock
+from kameo_async.kameo.check import check
+from kameo_async.kameo.config import KameoConfig
 from kameo_async.sandbox.account import totp
 from tests.processes import COMMAND, SECONDS, environment, run, started
 
@@ -175,6 +181,31 @@ def test_check_tells_each_step(sandbox: Mapping[str, str], tmp_path: Path) -> No
     steps = [line.split()[1] for line in done.stdout.decode().splitlines() if line.startswith("ok")]
     assert steps == ["settings:", "clock:", "login:", "listing:"]
     assert sandbox["KAMEO_PASSWORD"].encode() not in done.stdout
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(90, "ahead of"), (-90, "behind"), (0, "agrees with")])
+async def test_check_tells_how_far_the_clock_is_off(
+    sandbox: Mapping[str, str], seconds: int, told: str
+) -> None:
+    """Against the Date that Kameo sends, which has whole seconds."""
+    names: dict[str, Any] = {name.removeprefix("KAMEO_").lower(): value for name, value in sandbox.items()}
+    config = KameoConfig(**names | {name: SecretStr(names[name]) for name in ("password", "totp_secret")})
+    told_of = {step: detail async for step, detail in check(config, Skewed(seconds), _say_nothing)}
+    assert re.fullmatch(rf"((89|90|91) s )?{told} Kameo's", told_of["clock"])
+    assert told_of["listing"].endswith("loans read, 0 broken")
+
+
+class Skewed(SystemClock):
+    """A clock that somebody has set wrong."""
+
+    def __init__(self, seconds: int) -> None:
+        self._off = timedelta(seconds=seconds)
+
+    def now(self) -> datetime:
+        return super().now() + self._off
+
+
+async def _say_nothing(_: str) -> None: ...
 
 
 def test_check_names_what_is_missing(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from kameo_async.kameo.errors import RateLimitedError
 from kameo_async.kameo.pace import Feedback
 from kameo_async.kameo.throttle import MemoryThrottleState, Throttle
 from kameo_async.kameo.transport import NoObserver
+from kameo_async.web.metrics import Metrics
 
 
 class _Call:
@@ -186,3 +187,16 @@ async def test_a_cancelled_wait_passes_the_turn_on():
         await throttle.acquire(1, NoObserver())
 
     assert await clock.run(asyncio.ensure_future(job())) == pytest.approx(60)
+
+
+async def test_the_time_that_requests_wait_is_a_metric() -> None:
+    """Two go at once and the third a minute later: Prometheus is told of 60 s."""
+    clock, metrics = EventClock(), Metrics()
+    throttle = Throttle(MemoryThrottleState(clock), clock)
+
+    async def ask() -> None:
+        for _ in range(3):
+            await throttle.settle(await throttle.acquire(2, metrics), None)
+
+    assert await clock.run(asyncio.ensure_future(ask())) == 60
+    assert "\nkameo_async_upstream_throttle_seconds_total 60.0\n" in metrics.expose().decode()

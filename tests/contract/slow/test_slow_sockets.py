@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from tests.contract.asking import until
 from tests.contract.slow.loop import let_pass
@@ -173,3 +174,17 @@ async def test_a_ping_comes_every_25_seconds_and_wants_an_answer(service: Servic
         writer.close()
         await service.finished()
         assert json.loads(await asyncio.wait_for(polite.recv(), 5))["type"] == "job"
+
+
+async def test_a_hundred_pings_are_forgotten_after_ten_seconds(service: Service) -> None:
+    """After 10 s a client may send as many again; one more within the next 9 closes with 1008."""
+    async with await narrow(service, "/api/jobs/ws") as client:
+        await client.recv()
+        for seconds in (10.5, 9):
+            for _ in range(100):
+                await asyncio.wait_for(await client.ping(), 5)
+            await let_pass(seconds)
+        await client.ping()
+        with pytest.raises(ConnectionClosed):
+            await asyncio.wait_for(client.recv(), 5)
+    assert client.close_code == 1008

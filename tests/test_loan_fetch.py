@@ -106,6 +106,7 @@ async def test_window(fetch: Fetch, kameo: ScriptedUpstream):
 async def test_countries_in_query(fetch: Fetch, kameo: ScriptedUpstream):
     """Countries, limit and page are asked for in Kameo's own words."""
     await fetch(countries=("NO",), limit=50)
+    assert kameo.requests[-1].headers["Referer"] == f"{kameo.base_url}/aktuella-lan"
     assert dict(kameo.requests[-1].query) == {
         "subscription_origin_sweden": "0",
         "subscription_origin_norway": "1",
@@ -172,9 +173,11 @@ async def test_listing_that_adds_up_at_the_second_reading(fetch: Fetch, kameo: S
 
 
 async def test_listing_that_grows(fetch: Fetch, kameo: ScriptedUpstream):
-    """Pages that are added while the listing is read are read too."""
+    """Pages that are added while the listing is read are read too, and the last one's total is the truth."""
     kameo.script(LISTING, answering(body=listing(kameo.rows, 1, 12, total=20, last_page=2)))
-    assert len((await fetch()).loans) == 30
+    result = await fetch()
+    assert (len(result.loans), result.total) == (30, 30)
+    assert kameo.count("GET", LISTING_PATH) == 3
 
 
 async def test_exact_numbers(fetch: Fetch, kameo: ScriptedUpstream):

@@ -120,6 +120,7 @@ async def test_params_choose_rows(fetch: Fetches, wanted: dict[str, Any], ids: l
         {"ids": ["1"]},
         {"ids": [1] * 101},
         {"from": "2026"},
+        {"from": "20260131T140000Z"},
         {"to": "1769860800"},
         {"from": "2026-01-31T14:00:00"},
         {"from": 5},

@@ -13,6 +13,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
+from kameo_async.allocator import share_one_heap
 from kameo_async.app import ReadConfig, create_app, kameo_config
 from kameo_async.clock import SystemClock
 from kameo_async.jobs.errors import JournalError
@@ -47,6 +48,7 @@ def run(settings: ServiceSettings, sandbox: SandboxOptions | None = None, *, wor
 
 def run_to_the_end(service: Coroutine[Any, Any, bool]) -> None:
     """Runs a service on a loop of its own; it gives whether a kind would not stop."""
+    share_one_heap()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.get_loop().set_exception_handler(_report)
         abandoned = runner.run(service)

@@ -224,3 +224,11 @@ def test_what_waits_for_the_garbage_collector_is_little(process: Process) -> Non
     start = request(process.port, "POST", "/api/jobs/litter?knots=150000", "Prefer: wait=10")
     most: int = json.loads(ask(process.port, start).body)["data"]["most"]
     assert 12_000 <= most < 75_000
+
+
+def test_all_threads_share_one_heap(process: Process) -> None:
+    """No thread has one of its own, for which glibc sets 64 MB of addresses aside."""
+    lines = Path(f"/proc/{process.popen.pid}/maps").read_text().splitlines()
+    reserved = [line.split()[0].split("-") for line in lines if " ---p " in line and line.endswith(" 0 ")]
+    sizes = [int(end, 16) - int(start, 16) for start, end in reserved]
+    assert [size for size in sizes if 32 << 20 < size <= 64 << 20] == []

@@ -167,7 +167,7 @@ def migrate(archive: Path | None) -> None:
 
 def main() -> None:
     """The entry point: every foreseen error is one line on stderr and exit code 1."""
-    _open_closed_streams()
+    _be_content_with_streams()
     _or_one_line(lambda: cli.main(standalone_mode=False))
 
 
@@ -189,14 +189,19 @@ def _or_one_line(command: Callable[[], None]) -> None:
         raise SystemExit(error.exit_code) from None
 
 
-def _open_closed_streams() -> None:
-    """One that is closed (`2>&-`) leads nowhere; else the next file to be opened would take its place."""
+def _be_content_with_streams() -> None:
+    """One that is closed (`2>&-`) leads nowhere, where the next file to be opened would take its place.
+
+    A letter that one has no code for is shown as a question mark.
+    """
     import os
     import sys
 
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - open to the end
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # what Python opens, and we do, can
 
 
 def _leave_closed_pipe() -> None:

@@ -112,4 +112,9 @@ def _become(order: Order) -> None:
     time.tzset()
     sys.argv[:] = ["kameo-async", *order.words]
     sys.path[:0] = [order.cwd, *order.env.get("PYTHONPATH", "").split(os.pathsep)]
-    sys.stdout.reconfigure(write_through="PYTHONUNBUFFERED" in order.env)  # type: ignore[union-attr]
+    # Anew: the forge's own may have led to a file, and would seek.
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout.reconfigure(write_through="PYTHONUNBUFFERED" in order.env)
+    sys.stderr = open(  # noqa: SIM115
+        2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False
+    )

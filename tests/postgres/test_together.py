@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 from structlog.testing import capture_logs
 
+from kameo_async.engines.postgres.removal import REAPER_LOCK
 from kameo_async.jobs.document import document
 from kameo_async.jobs.errors import JobFinishedError, JobNotFoundError, KeyReusedError, OverloadedError
 from kameo_async.jobs.models import Job
@@ -81,14 +83,17 @@ def speechless(server: Server, url: str) -> Iterator[None]:
         server.execute("DROP FUNCTION say; ALTER FUNCTION said RENAME TO say", url)
 
 
-@pytest.mark.parametrize(("limits", "early"), [({"ttl_seconds": 0.3}, False), ({"max_kept_bytes": 1}, True)])
+@pytest.mark.parametrize(
+    ("limits", "early"),
+    [({"ttl_seconds": 0.3, "reap_interval_seconds": 0.02}, False), ({"max_kept_bytes": 1}, True)],
+)
 async def test_a_lost_word_of_a_removal_costs_a_second_too(
     server: Server, url: str, start_service: Start, limits: dict[str, float], early: bool
 ) -> None:
     """What is gone cannot be looked at; who listens elsewhere is told all the same."""
     with speechless(server, url):
         web = await start_service(url)
-        worker = await start_service(url, runs_jobs=True, reap_interval_seconds=0.02, **limits)
+        worker = await start_service(url, runs_jobs=True, **limits)
         events = await web.subscribe()
         first, _ = [await ended(worker, await worker.submit("walk")) for _ in range(2)]
         async with asyncio.timeout(2.5):
@@ -215,6 +220,22 @@ async def test_one_process_at_a_time_removes_what_is_over(url: str, start_servic
         with pytest.raises(JobNotFoundError):
             await service.get(jobs[0].job_id)
         assert (await service.list()).total == 0
+
+
+async def test_room_that_was_not_made_at_an_end_is_made_by_the_reaper(
+    server: Server, url: str, start_service: Start
+) -> None:
+    """As when another process was removing jobs just then."""
+    limits = {"max_kept_bytes": 1, "reap_interval_seconds": 0.05}
+    with psycopg.connect(url) as other:
+        other.execute("SELECT pg_advisory_xact_lock(%s)", (REAPER_LOCK,))
+        service = await start_service(url, runs_jobs=True, **limits)
+        jobs = [await ended(service, await service.submit("walk")) for _ in range(2)]
+        assert (await service.list()).jobs == tuple(jobs[::-1])
+    async with asyncio.timeout(5):
+        while (await service.list()).total > 1:
+            await asyncio.sleep(0.01)
+    assert (await service.get(jobs[1].job_id)).status == "success"
 
 
 async def test_a_shutdown_ends_no_job(url: str, start_service: Start) -> None:

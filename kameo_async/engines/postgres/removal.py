@@ -8,7 +8,7 @@ from kameo_async.engines.postgres.words import SAY
 
 Removed = tuple[Any, ...]  # id, kind and status of a job that was
 
-_REAPER_LOCK = 0x6B616D65 << 8 | 1
+REAPER_LOCK = 0x6B616D65 << 8 | 1
 
 _ELECT = "SELECT pg_try_advisory_xact_lock(%s)"
 _EXPIRED = (
@@ -91,7 +91,7 @@ async def told_lately(connection: Connection, since: datetime, overlap_seconds: 
 
 
 async def _is_elected(connection: Connection) -> bool:
-    return bool(await _one(connection, _ELECT, _REAPER_LOCK))
+    return bool(await _one(connection, _ELECT, REAPER_LOCK))
 
 
 async def _kept(connection: Connection) -> int:

@@ -89,30 +89,40 @@ CREATE TABLE refusal (
 
 # Jobs are counted as they come, end and go, since looking through a million takes a tenth of a second; those
 # that wait or run together, as `unfinished`. A transaction counts in the shard of its connection, so that few
-# wait for each other; and under one lock, so that with several jobs they cannot do so in a ring.
+# wait for each other; and under one lock, so that those with several jobs cannot do so in a ring. What comes
+# or goes together is counted together: to change one row again and again takes longer each time.
+_SHARD = f"pg_backend_pid() % {SHARDS}"
+_ADDED = (
+    "ON CONFLICT (shard, mode, kind, status)"
+    " DO UPDATE SET jobs = known.jobs + excluded.jobs, bytes = known.bytes + excluded.bytes"
+)
 _COUNTING = f"""
-CREATE FUNCTION count_job(one {SCHEMA}.job, more integer) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO {SCHEMA}.counted AS known
-        VALUES (one.mode, one.kind, CASE WHEN one.finished_at IS NULL THEN 'unfinished' ELSE one.status END,
-            pg_backend_pid() % {SHARDS}, more, more * one.size)
-        ON CONFLICT (shard, mode, kind, status)
-            DO UPDATE SET jobs = known.jobs + excluded.jobs, bytes = known.bytes + excluded.bytes;
-END $$;
 CREATE FUNCTION count_change() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    sign integer := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
 BEGIN
-    PERFORM pg_advisory_xact_lock({COUNTING}, pg_backend_pid() % {SHARDS});
-    IF TG_OP <> 'INSERT' THEN
-        PERFORM {SCHEMA}.count_job(OLD, -1);
-    END IF;
-    IF TG_OP <> 'DELETE' THEN
-        PERFORM {SCHEMA}.count_job(NEW, 1);
-    END IF;
+    PERFORM pg_advisory_xact_lock({COUNTING}, {_SHARD});
+    INSERT INTO {SCHEMA}.counted AS known
+        SELECT mode, kind, CASE WHEN finished_at IS NULL THEN 'unfinished' ELSE status END AS state, {_SHARD},
+            sign * count(*), sign * sum(size) FROM changed GROUP BY mode, kind, state
+        {_ADDED};
     RETURN NULL;
 END $$;
-CREATE TRIGGER came_or_went AFTER INSERT OR DELETE ON job FOR EACH ROW EXECUTE FUNCTION count_change();
+CREATE FUNCTION count_end() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock({COUNTING}, {_SHARD});
+    INSERT INTO {SCHEMA}.counted AS known
+        VALUES (NEW.mode, NEW.kind, 'unfinished', {_SHARD}, -1, 0),
+            (NEW.mode, NEW.kind, NEW.status, {_SHARD}, 1, NEW.size)
+        {_ADDED};
+    RETURN NULL;
+END $$;
+CREATE TRIGGER came AFTER INSERT ON job REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION count_change();
+CREATE TRIGGER went AFTER DELETE ON job REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION count_change();
 CREATE TRIGGER ended AFTER UPDATE ON job FOR EACH ROW
-    WHEN (OLD.finished_at IS NULL AND NEW.finished_at IS NOT NULL) EXECUTE FUNCTION count_change()
+    WHEN (OLD.finished_at IS NULL AND NEW.finished_at IS NOT NULL) EXECUTE FUNCTION count_end()
 """
 
 # What is said need not outlive the server, so that its commit waits for no disk.

@@ -162,7 +162,7 @@ class PostgresJobStore:
                 if after is not before:
                     await connection.execute(UPDATE, changed(row, after))
             if after.is_terminal and not before.is_terminal:
-                with suppress(UnavailableError):  # the next end makes room for both
+                with suppress(UnavailableError):  # the reaper does it
                     await self._make_room()
             return self._changed(before, after)
 
@@ -173,6 +173,7 @@ class PostgresJobStore:
                 async with self.connections.transaction() as connection:
                     removed = await removal.expired(connection, limit, self.connections.now())
                 self._removed(removed, early=False)
+                await self._make_room()  # where an end could not, as others were removing
         except UnavailableError:
             return 0
         return len(removed)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, aclosing, suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
 
@@ -29,10 +29,11 @@ _OVERLAP_SECONDS = 2  # a transaction may take so long from its clock reading to
 _PROOF_SECONDS = 5.0  # how often a connection that hears nothing shows that it still could
 _BATCH = 500
 
+_SINCE: LiteralString = "%(since)s - make_interval(secs => %(overlap)s)"
 _LATELY = (
-    "SELECT job_id, revision, cancel_requested FROM job WHERE status IN ('pending', 'running') UNION ALL"
-    " SELECT job_id, revision, false FROM job"
-    " WHERE finished_at > %(since)s - make_interval(secs => %(overlap)s)"
+    "SELECT job_id, revision, cancel_requested FROM job"
+    f" WHERE status = 'running' OR status = 'pending' AND updated_at > {_SINCE}"
+    f" UNION ALL SELECT job_id, revision, false FROM job WHERE finished_at > {_SINCE}"
 )
 _THESE = (
     f"SELECT {HEAD}, CASE WHEN job_id = ANY(%(whole)s) THEN result END FROM job WHERE job_id = ANY(%(ids)s)"
@@ -97,6 +98,7 @@ class Watch:
                     await self._hear_all(connection)
                 finally:
                     connection.pgconn.finish()
+                    self._at_once.set()  # the database may be away
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _hear_all(self, connection: Connection) -> None:

@@ -32,6 +32,7 @@ async def service() -> AsyncIterator[Service]:
 async def text(service: Service) -> str:
     async with service.client.get("/metrics") as answer:
         assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert answer.headers["Cache-Control"] == "no-store"
         return await answer.text()
 
 

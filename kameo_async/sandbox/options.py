@@ -96,7 +96,7 @@ class SandboxOptions:
         if not 0 <= self.pace <= 1_000_000:
             raise ValueError("pace must be between 0 and 1000000")
         if not 0 <= self.latency[0] <= self.latency[1]:
-            raise ValueError("latency must be two numbers of seconds, the lower first")
+            raise ValueError("latency must be 0 seconds or more, the lower of two numbers first")
         if self.rate_limit < 1:
             raise ValueError("rate_limit must be at least 1")
         if self.rate_window <= 0:

@@ -31,6 +31,9 @@ function kindOf(schema, root) {
   return { control: "text", maxLength: schema.maxLength };
 }
 
+/** As pydantic makes titles: one of a class that several params share would not tell them apart. */
+const titleOf = (name) => name.split("_").map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join(" ");
+
 /** @param {Schema} schema the schema of a kind's params
  * @returns {Field[]} in the schema's order; flat fields and lists of words */
 export function fieldsOf(schema) {
@@ -39,7 +42,7 @@ export function fieldsOf(schema) {
     const own = resolved(raw, schema);
     return {
       name,
-      label: own.title ?? name,
+      label: raw.title ?? titleOf(name),
       hint: own.description ?? "",
       required: required.has(name),
       initial: own.default ?? null,

@@ -60,6 +60,13 @@ test("a schema becomes fields: flat ones and lists of words", () => {
   equal([fields[1].min, fields[1].max, fields[1].initial, fields[3].options, fields[3].label], [1, 9, null, ["low", "high"], "Voice"]);
 });
 
+test("params of one class are told apart by their names", () => {
+  const low_from = { $ref: "#/$defs/Level" };
+  const $defs = { Level: { enum: ["low", "high"], title: "Level", type: "string", description: "Of all." } };
+  const fields = fieldsOf({ properties: { low_from, to: { anyOf: [low_from, { type: "null" }], default: null } }, $defs });
+  equal(fields.map(({ label, options }) => [label, options]), [["Low From", ["low", "high"]], ["To", ["low", "high"]]]);
+});
+
 test("what was typed becomes params of the right types", () => {
   const typed = { text: ["5"], times: ["3"], loud: [], voice: ["high"], countries: ["NO"], ids: ["4711, 12"] };
   equal(paramsOf(fieldsOf(SCHEMA), (name) => typed[name]), { text: "5", times: 3, loud: false, voice: "high", countries: ["NO"], ids: [4711, 12] });

@@ -332,6 +332,8 @@ def test_help_teaches_and_version_tells(tmp_path: Path) -> None:
     for word in ("serve --sandbox", "check", "fetch", "sandbox", "worker", "migrate", "KAMEO_EMAIL"):
         assert word in text
     assert "\n  Fetch the loans now:         kameo-async fetch\n" in text
+    text = run(tmp_path, "fetch", "--help").stdout.decode()
+    assert "\n  For Excel:                   kameo-async fetch --output loans.xlsx\n" in text
     assert re.fullmatch(r"kameo-async, version \d+\.\d+\.\d+\n", run(tmp_path, "--version").stdout.decode())
 
 

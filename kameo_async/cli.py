@@ -81,8 +81,8 @@ def fetch(
 ) -> None:
     """Fetch the loans here and now, without a server.
 
-    Shows progress on stderr and the loans on stdout, or writes them to FILE. Exits with 0, with 1 and one line
-    on stderr, or with 130 on Ctrl-C.
+    Shows progress on stderr and the loans on stdout, or writes them to FILE. Exits with 0, with 1 and one
+    line on stderr, or with 130 on Ctrl-C.
 
     \b
     For Excel:                   kameo-async fetch --output loans.xlsx

@@ -59,6 +59,19 @@ async def test_who_ends_or_removes_several_jobs_waits_for_nobody_in_a_ring(
     assert sorted(counted) == [("failed", 20, 140), ("unfinished", 18, 0)]
 
 
+async def test_who_is_frozen_while_it_counts_holds_up_nobody(
+    server: Server, url: str, two: list[Connection]
+) -> None:
+    """Others count where it does not, though that would be their place."""
+    server.execute(_JOBS % 2, url)
+    frozen, other = two
+    async with frozen.transaction():
+        await frozen.execute(
+            "SELECT pg_advisory_xact_lock(%s, %s)", (COUNTING, other.info.backend_pid % SHARDS)
+        )
+        await in_time(_change(other, (_END, [1]), (_END, [2])))
+
+
 async def _change(connection: Connection, *steps: tuple[str, Sequence[int]]) -> None:
     async with connection.transaction():
         for statement, sequences in steps:

@@ -88,32 +88,44 @@ CREATE TABLE refusal (
 """
 
 # Jobs are counted as they come, end and go, since looking through a million takes a tenth of a second; those
-# that wait or run together, as `unfinished`. A transaction counts in the shard of its connection, so that few
-# wait for each other; and under one lock, so that those with several jobs cannot do so in a ring. What comes
-# or goes together is counted together: to change one row again and again takes longer each time.
-_SHARD = f"pg_backend_pid() % {SHARDS}"
+# that wait or run together, as `unfinished`. A transaction counts in a shard that nobody else has, so that it
+# waits for nobody, nor in a ring; it finds its own again. What comes or goes together is counted together: to
+# change one row again and again takes longer each time.
 _ADDED = (
     "ON CONFLICT (shard, mode, kind, status)"
     " DO UPDATE SET jobs = known.jobs + excluded.jobs, bytes = known.bytes + excluded.bytes"
 )
 _COUNTING = f"""
+CREATE FUNCTION own_shard() RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    first integer := pg_backend_pid() % {SHARDS};
+BEGIN
+    FOR shard IN first .. first + {SHARDS - 1} LOOP
+        IF pg_try_advisory_xact_lock({COUNTING}, shard % {SHARDS}) THEN
+            RETURN shard % {SHARDS};
+        END IF;
+    END LOOP;
+    PERFORM pg_advisory_xact_lock({COUNTING}, first);
+    RETURN first;
+END $$;
 CREATE FUNCTION count_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     sign integer := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
+    mine integer := {SCHEMA}.own_shard();
 BEGIN
-    PERFORM pg_advisory_xact_lock({COUNTING}, {_SHARD});
     INSERT INTO {SCHEMA}.counted AS known
-        SELECT mode, kind, CASE WHEN finished_at IS NULL THEN 'unfinished' ELSE status END AS state, {_SHARD},
+        SELECT mode, kind, CASE WHEN finished_at IS NULL THEN 'unfinished' ELSE status END AS state, mine,
             sign * count(*), sign * sum(size) FROM changed GROUP BY mode, kind, state
         {_ADDED};
     RETURN NULL;
 END $$;
 CREATE FUNCTION count_end() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    mine integer := {SCHEMA}.own_shard();
 BEGIN
-    PERFORM pg_advisory_xact_lock({COUNTING}, {_SHARD});
     INSERT INTO {SCHEMA}.counted AS known
-        VALUES (NEW.mode, NEW.kind, 'unfinished', {_SHARD}, -1, 0),
-            (NEW.mode, NEW.kind, NEW.status, {_SHARD}, 1, NEW.size)
+        VALUES (NEW.mode, NEW.kind, 'unfinished', mine, -1, 0),
+            (NEW.mode, NEW.kind, NEW.status, mine, 1, NEW.size)
         {_ADDED};
     RETURN NULL;
 END $$;

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model
 
 from kameo_async.jobs import document as documents
 from kameo_async.jobs.document import accepted, decode, document, encode, summary
@@ -73,6 +73,7 @@ def test_kinds_are_found_by_their_names() -> None:
         ({"Params": dict}, "Params is no pydantic model"),
         ({"Result": None}, "Result is no pydantic model"),
         ({"Params": BaseModel}, "Params is no pydantic model of its own"),
+        ({"Params": RootModel[list[int]]}, "Params is a list or the like: params have names"),
         ({"run": lambda self, params, report: None}, "has no `async def run"),
         ({"table": "loans"}, "no field 'loans'"),
     ],

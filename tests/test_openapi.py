@@ -335,6 +335,28 @@ def test_what_a_kind_may_take_is_described_as_it_is_taken() -> None:
     assert body.keys() == {"schema"}
 
 
+class Branch(BaseModel):
+    name: str
+    branches: list["Branch"] = []
+
+
+class Grown(Choosy):
+    kind = "grown"
+    Params = Branch  # type: ignore[assignment]  # any model will do
+
+
+async def test_params_may_hold_themselves() -> None:
+    """A model that refers to itself is described and taken as another is."""
+    async with running_service([Grown()]) as service:
+        openapi = describe([Grown()], "1", needs_token=False)
+        params = {"name": "a", "branches": [{"name": "b"}]}
+        validator(openapi, {"$ref": "#/components/schemas/grown.Params"}).validate(params)
+        operation = openapi["paths"]["/api/jobs/grown"]["post"]
+        assert [each["name"] for each in operation["parameters"] if each["in"] == "query"] == [*params]
+        async with service.client.post("/api/jobs/grown", json=params) as answer:
+            assert answer.status == 202
+
+
 async def test_jobs_in_every_state_fit_the_schema(service: Service, openapi: dict[str, Any]) -> None:
     """A job that runs, ended well, failed or was cancelled fits the job's schema, listed or alone."""
     document = validator(openapi, {"$ref": "#/components/schemas/echo.Job"})

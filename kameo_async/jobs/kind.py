@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from kameo_async.jobs.errors import InvalidKindError
 
@@ -103,6 +103,8 @@ def _checked_name(kind: Kind) -> str:
         model = getattr(kind, attribute, None)
         if not (inspect.isclass(model) and issubclass(model, BaseModel)) or model is BaseModel:
             raise InvalidKindError(f"{label}: {attribute} is no pydantic model of its own")
+    if issubclass(kind.Params, RootModel):
+        raise InvalidKindError(f"{label}: Params is a list or the like: params have names")
     if not inspect.iscoroutinefunction(getattr(kind, "run", None)):
         raise InvalidKindError(f"{label}: has no `async def run(self, params, report)`")
     table = table_of(kind)

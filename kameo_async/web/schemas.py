@@ -1,5 +1,6 @@
 """JSON Schemas for the documents: those of the models that the handlers use, under one roof."""
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -66,13 +67,20 @@ _MODELS = (JobDocument, JobAccepted, Problem, Health, Ready, Kinds)
 @lru_cache(256)
 def params_schema(params: type[BaseModel]) -> Schema:
     """The JSON Schema of a kind's params, as clients send them; a name that is not there is refused."""
-    return params.model_json_schema(schema_generator=JsonNumbers, mode="validation") | _CLOSED
+    return _unfolded(params.model_json_schema(schema_generator=JsonNumbers, mode="validation")) | _CLOSED
 
 
 @lru_cache(256)
 def result_schema(result: type[BaseModel]) -> Schema:
     """The JSON Schema of a kind's result, as clients get it."""
-    return result.model_json_schema(schema_generator=JsonNumbers, mode="serialization")
+    return _unfolded(result.model_json_schema(schema_generator=JsonNumbers, mode="serialization"))
+
+
+def _unfolded(schema: Schema) -> Schema:
+    """A model that holds itself is but a reference at the top: what it refers to takes its place."""
+    name = re.split(r"[/.]", schema.get("$ref", ""))[-1]
+    own = {key: value for key, value in schema.items() if key != "$ref"}
+    return {**schema["$defs"][name], **own} if name else own
 
 
 def reference(name: str) -> Schema:
@@ -126,6 +134,8 @@ def _with_data(job: Schema, data: Schema) -> Schema:
 def _named(name: str, model: type[BaseModel], mode: Any) -> dict[str, Schema]:
     """A model's schema as `name`, and those that it refers to as `name.Other`."""
     template = f"{ROOF}{name}.{{model}}"
-    schema = model.model_json_schema(ref_template=template, schema_generator=JsonNumbers, mode=mode)
+    schema = _unfolded(
+        model.model_json_schema(ref_template=template, schema_generator=JsonNumbers, mode=mode)
+    )
     inner: Mapping[str, Schema] = schema.pop("$defs", {})
     return {name: schema, **{f"{name}.{key}": value for key, value in inner.items()}}

@@ -139,6 +139,25 @@ async def test_older_shape_that_ignores_the_page(fetch: Fetch, kameo: ScriptedUp
     """A list that answers the same for every page is read once."""
     kameo.always[LISTING] = answering(body={"data": [row(n) for n in range(1, 13)]})
     assert len((await fetch()).loans) == 12
+    assert kameo.count("GET", LISTING_PATH) == 2
+
+
+async def test_no_more_pages_at_once_than_may_be(fetch: Fetch, kameo: ScriptedUpstream):
+    """All but the first page are asked for at the same time, as many as the setting allows."""
+    fetch.config["max_concurrency"] = 3
+    under_way: list[web.Request] = []
+    most: list[int] = []
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        under_way.append(request)
+        most.append(len(under_way))
+        await asyncio.sleep(0.005)
+        under_way.remove(request)
+        return await answering(body=listing(kameo.rows, int(request.query["page"]), 3))(request)
+
+    kameo.always[LISTING] = slow
+    assert len((await fetch(limit=3)).loans) == 30
+    assert max(most) == 3
 
 
 async def test_broken_loans_lose_a_row(fetch: Fetch, kameo: ScriptedUpstream):
@@ -374,6 +393,15 @@ async def test_redirects_are_bounded(fetch: Fetch, kameo: ScriptedUpstream):
 
 
 # What goes wrong
+
+
+async def test_a_login_that_is_told_to_wait(fetch: Fetch, kameo: ScriptedUpstream):
+    """429 at the login says nothing against the password: later it may go well, but not at once."""
+    kameo.script("POST /user/login", answering(429))
+    failure = await fetch.failure()
+    assert (failure.code, failure.retryable) == ("upstream_rate_limited", True)
+    assert kameo.count("POST", "/user/login") == 1
+    assert len((await fetch()).loans) == 30
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])

@@ -48,6 +48,16 @@ def ids(lines: list[dict[str, Any]], event: str) -> list[str | None]:
     return [line.get("request_id") for line in lines if line["event"] == event]
 
 
+async def test_a_job_logs_under_an_id_of_ours_where_the_client_has_none(lines: list[dict[str, Any]]) -> None:
+    """The one that the answer carries."""
+    async with running_service([Talker()]) as service:
+        async with service.client.post("/api/jobs/talker") as answer:
+            given = answer.headers["X-Request-ID"]
+        await until(lambda: "job.finished" in [line["event"] for line in lines])
+    for event in ("job.submitted", "talker.said", "job.finished"):
+        assert ids(lines, event) == [given], event
+
+
 async def test_a_job_logs_under_the_id_of_its_request(lines: list[dict[str, Any]]) -> None:
     """From the submit to the end, what the kind itself says and why it crashed included."""
     async with running_service([Talker()]) as service:

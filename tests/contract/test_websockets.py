@@ -30,6 +30,8 @@ async def test_a_jobs_socket_tells_all_of_it(service: Service) -> None:
     """The job as it is, each newer revision, last the terminal one, then 1000."""
     job = await service.running()
     async with opened(service, job["links"]["events"]) as socket:
+        assert socket.response is not None
+        assert socket.response.headers["X-Request-ID"]
         first = await frame(socket)
         assert first == {"type": "job", "job": await service.get(job)}
         await service.gate.reports["one"](1, 2)

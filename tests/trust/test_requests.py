@@ -134,6 +134,7 @@ def test_an_allowed_origin_can_read_each_answer(
     answer = ask(process.port, request(process.port, method, target, "Origin: http://localhost:8000"))
     assert answer.status == status
     assert answer.headers["access-control-allow-origin"] == "http://localhost:8000"
+    assert answer.headers["access-control-allow-credentials"] == "true"
     assert answer.headers["vary"] == "Origin"
     assert answer.headers["access-control-expose-headers"] == (
         "Location, ETag, Retry-After, Link, X-Request-ID, Preference-Applied"

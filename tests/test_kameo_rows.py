@@ -130,6 +130,15 @@ def test_the_quick_way_reads_what_the_thorough_way_reads(rows: list[dict[str, st
         ]
 
 
+def test_what_is_too_fine_is_not_read_the_quick_way() -> None:
+    """The comparison above rests on it; a time is cut off, never rounded up into the next second."""
+    assert read_usual(body_of([SOUND], ""), SITE) is not None
+    assert read_usual(body_of([SOUND], ', "unread": 0.1234567'), SITE) is None
+    page = read(body_of([{**SOUND, "listing_date": '"2025-07-15T12:16:09.9999999Z"'}], ""))
+    assert isinstance(page, ListingPage)
+    assert str(page.loans[0].listed_at) == "2025-07-15 12:16:09.999999+00:00"
+
+
 def test_what_kameo_sends_day_by_day_is_read_the_quick_way() -> None:
     """Loans of all three countries, with fields missing and null, need no second reading."""
     body = listing(400)

@@ -160,6 +160,25 @@ async def test_no_more_pages_at_once_than_may_be(fetch: Fetch, kameo: ScriptedUp
     assert max(most) == 3
 
 
+async def test_a_cancel_ends_what_is_asked_for_at_the_same_time(fetch: Fetch, kameo: ScriptedUpstream):
+    """The job's task stops at once, though two pages are still waited for."""
+    asked, over = asyncio.Event(), asyncio.Event()
+
+    async def late(request: web.Request) -> web.StreamResponse:
+        if request.query["page"] != "1":
+            asked.set()
+            await over.wait()
+        return await answering(body=listing(kameo.rows, int(request.query["page"]), 12))(request)
+
+    kameo.always[LISTING] = late
+    job = asyncio.create_task(fetch())
+    await asked.wait()
+    job.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(job, 1)
+    over.set()
+
+
 async def test_broken_loans_lose_a_row(fetch: Fetch, kameo: ScriptedUpstream):
     """A broken loan is left out, named in a warning, and counts toward the total."""
     kameo.rows[13] = row(14, application_amount="mycket")

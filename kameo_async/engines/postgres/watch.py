@@ -49,7 +49,7 @@ class Watch:
     """The background tasks of one process's store; an async context manager.
 
     Mutable state: `_wanted` (ids to look at), `_looked_at` (the database's time of the last whole look),
-    `ears` (told of each word).
+    `_hears` (whether it has listened), `ears` (told of each word).
     """
 
     def __init__(self, store: "PostgresJobStore", lease_seconds: float) -> None:
@@ -59,6 +59,7 @@ class Watch:
         self._wanted: dict[str, None] = {}
         self._has_wanted = asyncio.Event()
         self._at_once = asyncio.Event()
+        self._hears = asyncio.Event()
         self._looked_at: datetime | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.ears: list[Hear] = []
@@ -80,6 +81,13 @@ class Watch:
         loop = asyncio.get_running_loop()
         for work in (self._listen, self._look, self._look_regularly, self._store.words.keep_saying):
             self._tasks.append(loop.create_task(work(), name=f"postgres{work.__name__}"))
+        try:
+            with suppress(TimeoutError):  # else it looks until it hears
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._hears.wait()
+        except BaseException:
+            await self.__aexit__()
+            raise
 
     async def __aexit__(self, *_: object) -> None:
         for task in self._tasks:
@@ -94,6 +102,7 @@ class Watch:
                 connection = await self._store.connections.connect()
                 try:
                     await connection.execute(f"LISTEN {SCHEMA}")
+                    self._hears.set()
                     self._at_once.set()  # for what was said before
                     await self._hear_all(connection)
                 finally:

@@ -1,8 +1,6 @@
 """`kameo-async fetch`: the main job without a server."""
 
 import asyncio
-import os
-import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -25,10 +23,11 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from kameo_async import export, log
+from kameo_async import destination, export, log
 from kameo_async.app import ReadConfig, kameo_config, sharing
 from kameo_async.ask import Asker
 from kameo_async.clock import SystemClock
+from kameo_async.destination import NotWritableError
 from kameo_async.jobs.document import JsonNumbers, decode, encode
 from kameo_async.jobs.errors import InvalidParamsError
 from kameo_async.jobs.models import Job, JobStatus
@@ -77,12 +76,14 @@ def run(options: FetchOptions) -> int:
             raise FetchError("Excel is no text: name a file with --output")  # noqa: TRY301 - one way out
         if options.changes and options.format not in ("table", "json"):
             raise FetchError("--changes comes as table or json")  # noqa: TRY301
+        if options.output is not None:
+            destination.check(options.output)
         password = Asker().password() if options.ask and options.sandbox is None else None
         job = asyncio.run(_fetch(options, settings, password))
         if (content := _content(options, job)) is None:
             return NO_CHANGES
         _write(options, content)
-    except (FetchError, InvalidParamsError, ConfigurationError) as error:
+    except (FetchError, NotWritableError, InvalidParamsError, ConfigurationError) as error:
         click.echo(f"kameo-async: {error}", err=True)
         return FAILED
     return 0
@@ -248,9 +249,9 @@ def _text(value: object) -> str:
 
 
 def _write(options: FetchOptions, content: bytes | Table) -> None:
-    """To stdout, or to the file, which is there whole or not at all. Raises FetchError, OSError."""
+    """To stdout, or to the file, which is there whole or not at all. Raises NotWritableError, OSError."""
     if options.output is not None:
-        _save(options.output, _as_bytes(content))
+        destination.save(options.output, _as_bytes(content))
     elif isinstance(content, Table):
         _console(sys.stdout.isatty()).print(content)
         sys.stdout.flush()
@@ -271,29 +272,3 @@ def _as_bytes(content: bytes | Table) -> bytes:
 def _console(is_terminal: bool) -> Console:
     """As wide as the terminal; where there is none, as wide as it takes."""
     return Console() if is_terminal else Console(width=200, no_color=True)
-
-
-def _save(path: Path, content: bytes) -> None:
-    """A file is replaced in one step; what is none, such as a pipe or a device, is only written to."""
-    try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(content)
-        else:
-            _replace(path.resolve(), content)
-    except OSError as error:
-        raise FetchError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Writes beside the file, then puts it in its place; who may read it stays as it was."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("xb") as file:
-            if path.exists():
-                shutil.copymode(path, beside)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

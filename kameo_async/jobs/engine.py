@@ -189,7 +189,7 @@ class LocalEngine:
             return Failure(models.text(failed.code), models.text(failed.message), bool(failed.retryable))
         except BaseException as error:  # a kind's `sys.exit()` ends its job, not the service
             is_stopped = isinstance(error, asyncio.CancelledError) and run.verdict is not None
-            if is_stopped or isinstance(error, KeyboardInterrupt | GeneratorExit):
+            if is_stopped or not _is_running(run.task):
                 raise
             log.exception("job.crashed", kind=run.job.kind)
             return models.INTERNAL
@@ -259,6 +259,14 @@ class LocalEngine:
             timer = self._clock.call_later(seconds, waiting.cancel)
             await asyncio.wait([waiting])
             timer.cancel()
+
+
+def _is_running(task: asyncio.Task[None]) -> bool:
+    """Not so where what is left of it is closed, with its loop or by the garbage collector."""
+    try:
+        return asyncio.current_task() is task
+    except RuntimeError:  # no loop runs
+        return False
 
 
 def log_end(job: Job) -> None:

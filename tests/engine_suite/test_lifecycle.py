@@ -182,6 +182,8 @@ async def test_what_cannot_be_submitted(start: Start, puppet: Puppet) -> None:
         (ValueError("secret"), "internal", None, False),
         (asyncio.CancelledError(), "internal", None, False),
         (SystemExit(3), "internal", None, False),
+        (KeyboardInterrupt(), "internal", None, False),
+        (GeneratorExit(), "internal", None, False),
     ],
 )
 async def test_how_a_job_fails(

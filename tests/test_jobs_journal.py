@@ -492,6 +492,18 @@ def test_an_older_file_is_brought_up_to_date_step_by_step(tmp_path: Path) -> Non
         file.close()
 
 
+async def test_a_database_of_another_program_is_left_alone(machine: Machine) -> None:
+    """It is named, and stays as it was to the byte."""
+    machine.path.parent.mkdir()
+    with closing(sqlite3.connect(machine.path)) as connection:
+        connection.execute("CREATE TABLE theirs (a)")
+    before = machine.path.read_bytes(), machine.path.stat().st_mode
+    with pytest.raises(JournalError, match=r"jobs.sqlite3: holds the tables of another program"):
+        async with machine.life():
+            pass
+    assert (machine.path.read_bytes(), machine.path.stat().st_mode) == before
+
+
 async def test_the_first_version_opens_from_an_empty_file(machine: Machine) -> None:
     """A planted file of version 0 becomes one of this version."""
     machine.path.parent.mkdir()

@@ -100,9 +100,10 @@ def _locked(path: Path) -> int:
 
 def _connected(path: Path, migrations: Sequence[str], check_seconds: float) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    path.chmod(0o600)
     connection = sqlite3.connect(path, isolation_level=None)
     try:
+        _leave_others_alone(connection, path)
+        path.chmod(0o600)
         _set_up(connection)
         _check(connection, check_seconds)
         _migrate(connection, path, migrations)
@@ -112,6 +113,13 @@ def _connected(path: Path, migrations: Sequence[str], check_seconds: float) -> s
             raise _BrokenError(_reason(error)) from error
         raise
     return connection
+
+
+def _leave_others_alone(connection: sqlite3.Connection, path: Path) -> None:
+    """Before anything is changed. Raises JournalError."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 0 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+        raise JournalError(f"{path}: holds the tables of another program")
 
 
 def _set_up(connection: sqlite3.Connection) -> None:

@@ -3,10 +3,12 @@
 import ctypes
 
 # <malloc.h>
+_M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 
 _LARGE_BYTES = 64 * 1024
+_SPARE_BYTES = 16 * 1024 * 1024
 
 
 def share_one_heap() -> None:
@@ -21,3 +23,4 @@ def share_one_heap() -> None:
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 1)
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _SPARE_BYTES)  # is not given back at every lull, to be asked for again

@@ -360,6 +360,27 @@ async def test_code_typed_by_a_person(fetch: Fetch, kameo: ScriptedUpstream):
     assert kameo.forms[-1]["code"] == "123456"
 
 
+@pytest.mark.parametrize("wrong", ["password", "code"])
+async def test_what_a_person_typed_is_blamed_on_no_setting(fetch: Fetch, kameo: ScriptedUpstream, wrong: str):
+    """A refused password or code that was asked for is named as such."""
+    kameo.two_factor = True
+
+    async def ask() -> str:
+        return "123456"
+
+    async def back(request: web.Request) -> web.StreamResponse:
+        return redirect("/auth/2fa")
+
+    kameo.script("POST /auth/2fa", back)
+    fetch.config.update(totp_secret=None, ask_code=ask)
+    if wrong == "password":
+        fetch.config["password"] = SecretStr("wrong")
+    failure = await fetch.failure()
+    assert failure.code == "login_failed"
+    assert wrong in failure.message
+    assert "KAMEO_" not in failure.message
+
+
 @pytest.mark.parametrize(
     ("config", "named"),
     [

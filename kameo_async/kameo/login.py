@@ -69,6 +69,11 @@ class Login:
             raise UpstreamInvalidError("Kameo's site set no cookie at the login")
         return LoggedIn(dict(self._site.cookies), self._site.skew, two_factor)
 
+    @property
+    def _is_typed(self) -> bool:
+        """Whether a person is asked for password and code, and no setting is to blame."""
+        return self._config.ask_code is not None
+
     async def _send_password(self) -> Answer:
         email, password = self._config.credentials()
         page = await self._site.get(LOGIN)
@@ -77,9 +82,8 @@ class Login:
         answer = await self._site.post(LOGIN, form, read_html(page.text()).csrf_token)
         if _is_at(answer, LOGIN):
             _check_page(answer)
-            raise LoginRefusedError(
-                "Kameo does not accept the e-mail and password in KAMEO_EMAIL and KAMEO_PASSWORD"
-            )
+            named = "" if self._is_typed else " in KAMEO_EMAIL and KAMEO_PASSWORD"
+            raise LoginRefusedError(f"Kameo does not accept the e-mail and password{named}")
         if _is_at(answer, CHECK) or _is_at(answer, TWO_FACTOR):
             _check_page(answer)
         return answer
@@ -113,7 +117,8 @@ class Login:
 
     def _refusal(self, reason: str, code: str) -> str:
         """Kameo's reason goes along only when it repeats nothing that was sent."""
-        text = "Kameo does not accept the two-factor code: check KAMEO_TOTP_SECRET and this machine's clock"
+        remedy = "" if self._is_typed else ": check KAMEO_TOTP_SECRET and this machine's clock"
+        text = f"Kameo does not accept the two-factor code{remedy}"
         secrets = [*self._config.credentials(), code, *self._site.cookies.values()]
         if self._config.totp_secret:
             secrets.append(self._config.totp_secret.get_secret_value())

@@ -39,8 +39,9 @@ async def serve(url: str, lease_seconds: float, slots: int) -> None:
     from kameo_async.app import create_app
     from kameo_async.serve import stop_on_signals
     from kameo_async.settings import ServiceSettings
-    from kameo_async.web.keys import JOBS, SOCKETS
+    from kameo_async.web.keys import JOBS
     from kameo_async.web.protocol import Runner
+    from kameo_async.web.sockets import SOCKETS
 
     settings = ServiceSettings(
         database_url=url, port=0, max_running_jobs=slots, shutdown_grace_seconds=GRACE_SECONDS

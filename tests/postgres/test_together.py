@@ -166,7 +166,7 @@ async def test_a_job_waits_for_a_worker_of_its_mode_and_kind(url: str, start_ser
         await start_service(url, Puppet(), runs_jobs=True, mode="live")
         job = await web.submit("walk")
         async with asyncio.timeout(5):
-            while not web.warnings:
+            while not web.warnings or len(web.workers) < 2:
                 await asyncio.sleep(0.02)
     assert list(web.warnings) == ["1 job waits for a worker of mode live that takes walk, and none is alive"]
     assert "worker.missing" in [line["event"] for line in logs]

@@ -27,10 +27,10 @@ from kameo_async.web import documents
 from kameo_async.web.access import Access
 from kameo_async.web.config import AccessConfig, WebConfig
 from kameo_async.web.door import door, set_headers
-from kameo_async.web.keys import ACCESS, CONFIG, JOBS, METRICS, SOCKETS
+from kameo_async.web.keys import ACCESS, CONFIG, JOBS, METRICS
 from kameo_async.web.metrics import Metrics
 from kameo_async.web.routes import add_routes
-from kameo_async.web.sockets import Sockets
+from kameo_async.web.sockets import SOCKETS, Sockets
 
 if TYPE_CHECKING:
     from kameo_async.engines.postgres import Cluster

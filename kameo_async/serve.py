@@ -22,8 +22,9 @@ from kameo_async.places import state_file
 from kameo_async.sandbox.options import SandboxOptions
 from kameo_async.sandbox.server import RunningSandbox, running_sandbox
 from kameo_async.settings import KameoSettings, Mode, ServiceSettings, SettingsError, load
-from kameo_async.web.keys import JOBS, SOCKETS
+from kameo_async.web.keys import JOBS
 from kameo_async.web.protocol import Runner, has_fast_parser
+from kameo_async.web.sockets import SOCKETS
 from kameo_async.web.sparse import Sparse
 
 log = structlog.get_logger()

@@ -6,10 +6,8 @@ from kameo_async.jobs.service import JobService
 from kameo_async.web.access import Access
 from kameo_async.web.config import WebConfig
 from kameo_async.web.metrics import Metrics
-from kameo_async.web.sockets import Sockets
 
 JOBS = web.AppKey("JOBS", JobService)
 ACCESS = web.AppKey("ACCESS", Access)
 CONFIG = web.AppKey("CONFIG", WebConfig)
 METRICS = web.AppKey("METRICS", Metrics)
-SOCKETS = web.AppKey("SOCKETS", Sockets)

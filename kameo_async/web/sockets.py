@@ -5,16 +5,14 @@ for it; its connection cuts it when it takes nothing for too long.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
 from kameo_async.jobs.subscription import Subscription
 from kameo_async.web.feed import Feed, FrameOf
 from kameo_async.web.problems import RETRY_AFTER_SECONDS, HttpError
-
-if TYPE_CHECKING:
-    from kameo_async.web.protocol import Connection
+from kameo_async.web.protocol import Connection
 
 PING_SECONDS: Final = 25
 LAST_FRAME_SECONDS: Final = 0.3
@@ -116,3 +114,6 @@ async def _read(socket: web.WebSocketResponse) -> None:
         elif message.type is not WSMsgType.PONG:
             await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"nothing is to be sent here")
             return
+
+
+SOCKETS = web.AppKey("SOCKETS", Sockets)  # not among the other keys, which what it imports uses

@@ -8,8 +8,9 @@ from aiohttp import hdrs, web
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from kameo_async.jobs.document import timestamp
-from kameo_async.web.keys import CONFIG, JOBS, METRICS, SOCKETS
+from kameo_async.web.keys import CONFIG, JOBS, METRICS
 from kameo_async.web.problems import RETRY_AFTER_SECONDS, HttpError
+from kameo_async.web.sockets import SOCKETS
 
 
 async def health(request: web.Request) -> web.Response:

@@ -8,8 +8,9 @@ from aiohttp import web
 from kameo_async.jobs.document import document, summary
 from kameo_async.jobs.models import Job
 from kameo_async.jobs.subscription import Event, Expired
-from kameo_async.web.keys import JOBS, SOCKETS
+from kameo_async.web.keys import JOBS
 from kameo_async.web.query import number, single
+from kameo_async.web.sockets import SOCKETS
 
 NEWEST = 100
 _CACHED_FRAMES = 64

@@ -13,8 +13,9 @@ from kameo_async.clock import Clock, SystemClock
 from kameo_async.kameo.config import KameoConfig
 from kameo_async.sandbox.server import RunningSandbox
 from kameo_async.settings import Mode, ServiceSettings
-from kameo_async.web.keys import JOBS, SOCKETS
+from kameo_async.web.keys import JOBS
 from kameo_async.web.protocol import Runner
+from kameo_async.web.sockets import SOCKETS
 from tests.browser.processes import RATE_LIMIT
 
 NOBODY = KameoConfig(email=None, password=None)

@@ -45,7 +45,8 @@ BURST = 50  # the same, in each round
 BURST_SECONDS = 20
 DEED_SECONDS = 10
 DRAIN_SECONDS = 600
-FORGET_SECONDS = 5  # jobs are kept for 3
+KEPT_SECONDS = 10  # long enough for most jobs of the first burst to be there at once
+FORGET_SECONDS = KEPT_SECONDS + 2
 QUIET_SECONDS = 35  # idle connections to the upstream are looked through every 15 s, and kept for 15
 CHANCES = {
     Fault.TOO_MANY_REQUESTS: 0.0003,  # each holds all jobs up for a second
@@ -250,7 +251,7 @@ def service(folder: Path, settings: dict[str, str]) -> Process:
     own = {
         "TEST_MODE": "0",
         "KAMEO_REQUESTS_PER_MINUTE": "6000",
-        "KAMEO_ASYNC_JOB_TTL_SECONDS": "3",
+        "KAMEO_ASYNC_JOB_TTL_SECONDS": str(KEPT_SECONDS),
         "KAMEO_ASYNC_JOB_TIMEOUT_SECONDS": "5",
         "KAMEO_ASYNC_REAP_INTERVAL_SECONDS": "0.5",
         "KAMEO_ASYNC_MAX_RUNNING_JOBS": "64",

@@ -188,8 +188,9 @@ class LocalEngine:
         except JobFailed as failed:
             return Failure(models.text(failed.code), models.text(failed.message), bool(failed.retryable))
         except BaseException as error:  # a kind's `sys.exit()` ends its job, not the service
-            is_stopped = isinstance(error, asyncio.CancelledError) and run.verdict is not None
-            if is_stopped or not _is_running(run.task):
+            if isinstance(error, asyncio.CancelledError) and run.verdict is not None:
+                return run.verdict  # not raised: the task would keep the error, and so its frames and the run
+            if not _is_running(run.task):
                 raise
             log.exception("job.crashed", kind=run.job.kind)
             return models.INTERNAL

@@ -1,6 +1,7 @@
 """How jobs start, run and end."""
 
 import asyncio
+import gc
 import re
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 from structlog.testing import capture_logs
 
 from kameo_async.jobs.document import document
+from kameo_async.jobs.engine import Run
 from kameo_async.jobs.errors import (
     InvalidParamsError,
     JobFailed,
@@ -202,6 +204,34 @@ async def test_how_a_job_fails(
     crashes = [line for line in logs if line["event"] == "job.crashed"]
     assert len(crashes) == (code == "internal")
     assert all(line["exc_info"] for line in crashes)
+
+
+@pytest.mark.in_process
+async def test_a_job_that_has_ended_leaves_nothing(start: Start) -> None:
+    """However it did: nothing of its run waits for the garbage collector."""
+
+    class Ends(Puppet):
+        async def run(self, params: Puppet.Params, report: Report) -> BaseModel:
+            if params.name == "fails":
+                raise JobFailed("odd", "It was told to.")
+            if params.name == "is cancelled":
+                await asyncio.sleep(1000)
+            return self.Result(text="")
+
+    service = await start(Ends())
+    gc.collect()
+    gc.disable()
+    try:
+        for end in ("succeeds", "fails", "is cancelled"):
+            job = await service.submit("puppet", {"name": end})
+            await idle()
+            if end == "is cancelled":
+                await service.cancel(job.job_id)
+            assert (await ended(service, job)).is_terminal
+            await idle()
+            assert [one for one in gc.get_objects() if isinstance(one, Run)] == [], end
+    finally:
+        gc.enable()
 
 
 async def test_a_result_that_is_none_of_the_kind_fails_the_job(start: Start) -> None:

@@ -19,11 +19,12 @@ from tests.engine_suite.puppet import Puppet, in_time
 class House:
     """An engine on a store whose lock the test may hold."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_running: int = 8) -> None:
         self.clock = FakeClock()
         self.puppet = Puppet()
         self.store = MemoryJobStore(self.clock, ttl_seconds=60, max_unfinished=9, max_kept_bytes=10**6)
-        self.engine = LocalEngine(self.store, {"puppet": self.puppet}, self.clock, EngineLimits())
+        limits = EngineLimits(max_running)
+        self.engine = LocalEngine(self.store, {"puppet": self.puppet}, self.clock, limits)
 
     @property
     def lock(self) -> asyncio.Lock:
@@ -43,6 +44,18 @@ class House:
     async def end_of(self, job: Job) -> Job:
         await idle()
         return await self.store.get(job.job_id)
+
+
+async def test_a_submit_waits_for_no_end_that_does_not_come() -> None:
+    """A hung disk, say, or as here a lock, holds nobody up who has submitted."""
+    house = House(max_running=1)
+    await house.running()
+    async with house.lock:
+        house.puppet["a"].finish()
+        await idle()
+        for _ in range(8):
+            await house.engine.enqueue(new_job("puppet", b"{}", house.clock.now()))
+        await in_time(house.engine.keep_pace())
 
 
 async def test_a_task_cancelled_while_its_end_waits_for_the_lock_loses_nothing() -> None:

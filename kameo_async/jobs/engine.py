@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +22,7 @@ from kameo_async.jobs.uncancelled import uncancelled
 
 log = structlog.get_logger()
 
-MOST_TURNS_OF_A_SUBMIT = 8
+MOST_TURNS_OF_A_SUBMIT, MOST_SECONDS_OF_A_SUBMIT = 8, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Engine(Protocol):
         """Runs a pending job when its turn comes."""
 
     async def keep_pace(self) -> None:
-        """Holds one who has submitted a job up while those before it end; never for long."""
+        """Holds one who has submitted a job up while those before it end, for 50 ms at most."""
 
     async def cancel(self, job_id: str) -> Job:
         """Cancels, and gives the job once its task has stopped.
@@ -93,11 +94,18 @@ class LocalEngine:
 
     async def keep_pace(self) -> None:
         """As many jobs end in a turn as may run at once; more submits in it would outrun them."""
-        for _ in range(min(len(self._waiting) // self._limits.max_running, MOST_TURNS_OF_A_SUBMIT)):
-            if any(run.is_settled for run in self._runs.values()):  # an end is on its way to the disk
-                await self._place_freed.wait()
-            else:
-                await asyncio.sleep(0)
+        turns = min(len(self._waiting) // self._limits.max_running, MOST_TURNS_OF_A_SUBMIT)
+        if turns:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(MOST_SECONDS_OF_A_SUBMIT):
+                    for _ in range(turns):
+                        await self._turn()
+
+    async def _turn(self) -> None:
+        if any(run.is_settled for run in self._runs.values()):  # an end is on its way to the disk
+            await self._place_freed.wait()
+        else:
+            await asyncio.sleep(0)
 
     async def cancel(self, job_id: str) -> Job:
         now, ttl = self._clock.now(), self._limits.ttl_seconds

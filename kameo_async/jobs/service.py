@@ -65,7 +65,7 @@ class JobService:
         self._thread = LoopThread()
         self._exit = AsyncExitStack()
         self._is_draining = False
-        self._accepting: set[asyncio.Future[Job]] = set()
+        self._accepting: set[asyncio.Future[tuple[Job, bool]]] = set()
         self._closing: asyncio.Task[Sequence[str]] | None = None
         self._store, self._engine = (parts or partial(_in_process, self._clock, journal))(self.kinds, limits)
         self.reaper = Reaper(self._store, self._clock, limits.reap_interval_seconds)
@@ -140,16 +140,17 @@ class JobService:
         if not accepting.done():
             self._accepting.add(accepting)
             accepting.add_done_callback(self._accepting.discard)
-        kept = await asyncio.shield(accepting)
-        await self._engine.keep_pace()
+        kept, is_new = await asyncio.shield(accepting)
+        if is_new:
+            await self._engine.keep_pace()
         return kept
 
-    async def _accept(self, job: Job, key: str | None) -> Job:
+    async def _accept(self, job: Job, key: str | None) -> tuple[Job, bool]:
         kept, is_new = await self._store.add(job, key)
         if is_new:
             log.info("job.submitted", job_id=job.job_id, kind=job.kind)
             await self._engine.enqueue(job)
-        return kept
+        return kept, is_new
 
     @on_loop_thread
     async def get(self, job_id: str) -> Job:

@@ -5,6 +5,7 @@ import resource
 import sqlite3
 import stat
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import UTC, datetime
@@ -492,16 +493,51 @@ def test_an_older_file_is_brought_up_to_date_step_by_step(tmp_path: Path) -> Non
         file.close()
 
 
-async def test_a_database_of_another_program_is_left_alone(machine: Machine) -> None:
+@pytest.mark.parametrize(
+    ("version", "told"), [(0, "holds the tables of another program"), (99, "was written by a newer version")]
+)
+async def test_a_database_of_another_program_is_left_alone(machine: Machine, version: int, told: str) -> None:
     """It is named, and stays as it was to the byte."""
     machine.path.parent.mkdir()
     with closing(sqlite3.connect(machine.path)) as connection:
         connection.execute("CREATE TABLE theirs (a)")
+        connection.execute(f"PRAGMA user_version = {version}")
     before = machine.path.read_bytes(), machine.path.stat().st_mode
-    with pytest.raises(JournalError, match=r"jobs.sqlite3: holds the tables of another program"):
+    with pytest.raises(JournalError, match=rf"jobs.sqlite3: {told}"):
         async with machine.life():
             pass
     assert (machine.path.read_bytes(), machine.path.stat().st_mode) == before
+
+
+async def test_a_file_without_our_tables_is_named(machine: Machine) -> None:
+    """One that says that it is of this version, but is not."""
+    machine.path.parent.mkdir()
+    with closing(sqlite3.connect(machine.path)) as connection:
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    with pytest.raises(JournalError, match=r"jobs.sqlite3: cannot be used \(no such table"):
+        async with machine.life():
+            pass
+
+
+async def test_a_replay_waits_for_no_disk(machine: Machine) -> None:
+    """It starts nothing: it is answered while an end hangs on its way, and others wait behind it."""
+    async with machine.life(max_running=1) as service:
+        await started(service, machine.puppet, "a")
+        for name in "bcd":
+            await service.submit("puppet", {"name": name}, key=name)
+        journal = service._store._journal  # type: ignore[attr-defined]
+        hung = threading.Event()
+        journal._worker.submit(hung.wait)
+        try:
+            machine.puppet["a"].finish()
+            await idle()
+            replay = asyncio.ensure_future(service.submit("puppet", {"name": "d"}, key="d"))
+            await idle()
+            assert replay.done()
+        finally:
+            hung.set()
+        for name in "bcd":
+            machine.puppet[name].finish()
 
 
 async def test_the_first_version_opens_from_an_empty_file(machine: Machine) -> None:

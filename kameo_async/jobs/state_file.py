@@ -61,9 +61,9 @@ class StateFile:
         return cls(path, migrations, connection, lock)
 
     def replace(self, error: Exception, now: datetime) -> None:
-        """Sets the file aside and begins an empty one, where `error` tells of damage; else raises it."""
+        """Sets the file aside and begins an empty one, where `error` tells of damage; else JournalError."""
         if isinstance(error, sqlite3.Error) and not _is_damage(error):
-            raise error
+            raise JournalError(f"{self.path}: cannot be used ({_reason(error)})") from error
         self.connection.close()
         _set_aside(self.path, now, error)
         self.connection = _connected(self.path, self._migrations, CHECK_SECONDS)
@@ -102,11 +102,11 @@ def _connected(path: Path, migrations: Sequence[str], check_seconds: float) -> s
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, isolation_level=None)
     try:
-        _leave_others_alone(connection, path)
+        _leave_others_alone(connection, path, len(migrations))
         path.chmod(0o600)
         _set_up(connection)
         _check(connection, check_seconds)
-        _migrate(connection, path, migrations)
+        _migrate(connection, migrations)
     except BaseException as error:
         connection.close()
         if _is_damage(error):
@@ -115,9 +115,11 @@ def _connected(path: Path, migrations: Sequence[str], check_seconds: float) -> s
     return connection
 
 
-def _leave_others_alone(connection: sqlite3.Connection, path: Path) -> None:
+def _leave_others_alone(connection: sqlite3.Connection, path: Path, newest: int) -> None:
     """Before anything is changed. Raises JournalError."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > newest:
+        raise JournalError(f"{path}: was written by a newer version of kameo-async")
     if version == 0 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
         raise JournalError(f"{path}: holds the tables of another program")
 
@@ -132,10 +134,8 @@ def _set_up(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:
+def _migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(migrations):
-        raise JournalError(f"{path}: was written by a newer version of kameo-async")
     for number, script in enumerate(migrations[version:], version + 1):
         connection.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")
 

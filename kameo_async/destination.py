@@ -53,12 +53,16 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """A name that is free; what a killed process of the same number left there goes."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside.unlink(missing_ok=True)
+    return beside
 
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        raise NotWritableError(f"{path}: cannot be written ({error.strerror})") from error
+    except (OSError, RuntimeError) as error:  # before Python 3.13 links in a ring are the latter
+        reason = getattr(error, "strerror", None) or "its links lead in a ring"
+        raise NotWritableError(f"{path}: cannot be written ({reason})") from error

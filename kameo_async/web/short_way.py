@@ -17,6 +17,7 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict, istr
 
 from kameo_async.jobs.document import accepted, document
+from kameo_async.jobs.errors import UnavailableError
 from kameo_async.jobs.models import Job
 from kameo_async.web import query
 from kameo_async.web.door import HEADERS, REQUEST_ID_HEADER, new_request_id, tell, unrouted_problem
@@ -71,12 +72,17 @@ def _polls(app: web.Application) -> ShortWay:
     async def poll(request: web.Request, job_id: str) -> web.Response | None:
         if _has(request, _SPECIAL_TO_POLLS):
             return None
+        request_id, started = new_request_id(), asyncio.get_running_loop().time()
         try:
             access.check(request)
             job = await jobs.get(job_id)
+        except UnavailableError as error:  # not tried again: a database that hangs takes seconds
+            structlog.contextvars.bind_contextvars(request_id=request_id)
+            answer = unrouted_problem(request, error, request_id)
+            tell(metrics, request, JOB_ROUTE, answer.status, asyncio.get_running_loop().time() - started)
+            return answer
         except Exception:  # the long way says what is wrong
             return None
-        request_id = new_request_id()
         metrics.polled()
         if tells:
             log.debug("http.answered", method="GET", path=request.raw_path, status=200, request_id=request_id)

@@ -91,6 +91,15 @@ async def test_a_submit_beyond_what_may_wait_is_refused_and_leaves_nothing(
     assert (await service.submit("puppet", {"name": "4"}, key="k")).status == "pending"
 
 
+async def test_a_zero_byte_is_in_no_id(start: Start, puppet: Puppet) -> None:
+    """A client may send it; a database takes it in no text at all."""
+    service = await start(puppet)
+    for ask in (service.get, service.cancel, service.subscribe):
+        with pytest.raises(JobNotFoundError):
+            await ask("a\0b")
+    assert (await service.list(kind="\0")).total == 0
+
+
 @pytest.mark.in_process
 async def test_who_submits_at_the_pace_of_the_answers_is_never_refused(start: Start) -> None:
     """Sixteen clients start 320 jobs that do nothing, each the next one once the last is accepted."""

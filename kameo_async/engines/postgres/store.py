@@ -144,6 +144,8 @@ class PostgresJobStore:
         return job
 
     async def page(self, which: JobFilter, limit: int, cursor: int | None = None) -> JobPage:
+        if which.kind is not None and "\0" in which.kind:
+            return JobPage((), 0, None)
         async with self.connections.use() as connection:
             page = await listing.page(connection, which, limit, cursor)
         return JobPage(tuple(map(self._recent.one, page.jobs)), page.total, page.next_cursor)
@@ -235,6 +237,7 @@ class PostgresJobStore:
         return after
 
     async def _read(self, job_id: str) -> Job:
+        _check_id(job_id)
         known = self._recent.job(job_id)
         values = {"job_id": job_id, "known": known.revision if known else 0}
         async with self.connections.use() as connection:
@@ -279,7 +282,14 @@ async def _is_added(connection: Connection, values: Changes) -> bool:
 
 
 async def _locked(connection: Connection, job_id: str) -> Row:
+    _check_id(job_id)
     row = await (await connection.execute(_LOCKED, (job_id,))).fetchone()
     if row is None:
         raise JobNotFoundError("Job not found")
     return read_row(row)
+
+
+def _check_id(job_id: str) -> None:
+    """Raises JobNotFoundError for what PostgreSQL would not take as a text at all."""
+    if "\0" in job_id:
+        raise JobNotFoundError("Job not found")

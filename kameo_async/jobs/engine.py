@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from functools import partial
@@ -73,8 +72,7 @@ class LocalEngine:
     """Runs jobs in order of arrival, at most `max_running` at once.
 
     Mutable state, changed only in synchronous steps on the loop's thread: `_waiting` (in order),
-    `_runs` (jobs that have a task), `_abandoned` (tasks that would not stop), `_is_closed`. `_place_freed`
-    is set for a moment each time that a run has left.
+    `_runs` (jobs that have a task), `_abandoned` (tasks that would not stop), `_is_closed`.
     """
 
     def __init__(self, store: Writes, kinds: Mapping[str, Kind], clock: Clock, limits: EngineLimits) -> None:
@@ -94,18 +92,27 @@ class LocalEngine:
 
     async def keep_pace(self) -> None:
         """As many jobs end in a turn as may run at once; more submits in it would outrun them."""
-        turns = min(len(self._waiting) // self._limits.max_running, MOST_TURNS_OF_A_SUBMIT)
-        if turns:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(MOST_SECONDS_OF_A_SUBMIT):
-                    for _ in range(turns):
-                        await self._turn()
+        until = self._clock.monotonic() + MOST_SECONDS_OF_A_SUBMIT
+        for _ in range(min(len(self._waiting) // self._limits.max_running, MOST_TURNS_OF_A_SUBMIT)):
+            if any(run.is_settled for run in self._runs.values()):  # an end is on its way to the disk
+                await self._next_place(until)
+            else:
+                await asyncio.sleep(0)
 
-    async def _turn(self) -> None:
-        if any(run.is_settled for run in self._runs.values()):  # an end is on its way to the disk
+    async def _next_place(self, until: float) -> None:
+        """Returns when one is freed, or at that time: the disk may hang."""
+        if (seconds := until - self._clock.monotonic()) <= 0:
+            return
+        timer = self._clock.call_later(seconds, self._pulse)
+        try:
             await self._place_freed.wait()
-        else:
-            await asyncio.sleep(0)
+        finally:
+            timer.cancel()
+
+    def _pulse(self) -> None:
+        """Wakes those that wait for a place."""
+        self._place_freed.set()
+        self._place_freed.clear()
 
     async def cancel(self, job_id: str) -> Job:
         now, ttl = self._clock.now(), self._limits.ttl_seconds
@@ -160,8 +167,7 @@ class LocalEngine:
         if self._runs.get(run.job.job_id) is run:
             del self._runs[run.job.job_id]
         self._fill()
-        self._place_freed.set()
-        self._place_freed.clear()
+        self._pulse()
 
     async def _run(self, run: Run) -> None:
         """The task of one job: start, run, settle."""
@@ -281,7 +287,7 @@ def _is_running(task: asyncio.Task[None]) -> bool:
 def log_end(job: Job) -> None:
     """Says how a job ended."""
     code = job.failure.code if job.failure else None
-    _log_of(job).info("job.finished", status=job.status, error_code=code)
+    log.info("job.finished", kind=job.kind, **_ids(job), status=job.status, error_code=code)
 
 
 def _log_of(job: Job) -> structlog.typing.FilteringBoundLogger:

@@ -50,11 +50,12 @@ async def test_a_submit_waits_for_no_end_that_does_not_come() -> None:
     """A hung disk, say, or as here a lock, holds nobody up who has submitted."""
     house = House(max_running=1)
     await house.running()
+    for _ in range(8):
+        job, _ = await house.store.add(new_job("puppet", b"{}", house.clock.now()))
+        await house.engine.enqueue(job)
     async with house.lock:
         house.puppet["a"].finish()
         await idle()
-        for _ in range(8):
-            await house.engine.enqueue(new_job("puppet", b"{}", house.clock.now()))
         pace = asyncio.ensure_future(house.engine.keep_pace())
         await idle()
         assert not pace.done()

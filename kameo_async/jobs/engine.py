@@ -13,6 +13,7 @@ from kameo_async.clock import Clock
 from kameo_async.jobs import models, params
 from kameo_async.jobs.document import encode
 from kameo_async.jobs.errors import JobFailed, JobFinishedError, UnavailableError
+from kameo_async.jobs.job_log import bind_log, log_end, log_of
 from kameo_async.jobs.kind import Kind
 from kameo_async.jobs.models import Cancellation, Failure, Job, JobStatus, Outcome, Progress
 from kameo_async.jobs.report import Reporter
@@ -175,12 +176,12 @@ class LocalEngine:
         try:
             run.job = await self._store.apply(run.job.job_id, lambda job: models.start(job, now))
         except UnavailableError:  # cancelled while it waited, which the store keeps when it can
-            _log_of(run.job).warning("job.end_delayed")
+            log_of(run.job).warning("job.end_delayed")
             return
         if run.job.status is not JobStatus.RUNNING:  # cancelled before this first step
             log_end(run.job)
             return
-        _bind_log(run.job)
+        bind_log(run.job)
         log.debug("job.started", kind=run.job.kind)
         reporter = run.reporter = Reporter(partial(self._report, run.job.job_id), self._clock)
         deadline = self._clock.call_later(self._limits.timeout_seconds, partial(self._time_out, run))
@@ -231,7 +232,7 @@ class LocalEngine:
                 job.job_id, lambda job: models.finish(job, outcome, progress, now, ttl)
             )
         except UnavailableError:
-            _log_of(job).warning("job.end_delayed")
+            log_of(job).warning("job.end_delayed")
         else:
             log_end(job)
         return job
@@ -262,7 +263,7 @@ class LocalEngine:
             await asyncio.wait([run.task, run.patience], return_when=asyncio.FIRST_COMPLETED)
             if not run.task.done():
                 self._abandoned[run.task] = run.job.job_id
-                _log_of(run.job).error("job.abandoned")
+                log_of(run.job).error("job.abandoned")
             await self._settle(run)
         finally:
             self._release(run)
@@ -282,24 +283,3 @@ def _is_running(task: asyncio.Task[None]) -> bool:
         return asyncio.current_task() is task
     except RuntimeError:  # no loop runs
         return False
-
-
-def log_end(job: Job) -> None:
-    """Says how a job ended."""
-    code = job.failure.code if job.failure else None
-    log.info("job.finished", kind=job.kind, **_ids(job), status=job.status, error_code=code)
-
-
-def _log_of(job: Job) -> structlog.typing.FilteringBoundLogger:
-    """The log under the job's own ids, whosever request is ending it."""
-    own: structlog.typing.FilteringBoundLogger = log.bind(kind=job.kind, **_ids(job))
-    return own
-
-
-def _bind_log(job: Job) -> None:
-    """What every line of the job's task carries, the kind's own lines too."""
-    structlog.contextvars.bind_contextvars(**_ids(job))
-
-
-def _ids(job: Job) -> dict[str, str]:
-    return {"job_id": job.job_id} | ({"request_id": job.request_id} if job.request_id else {})

@@ -20,8 +20,9 @@ from kameo_async.engines.postgres.owned import OwnedJobs
 from kameo_async.engines.postgres.rows import HEAD, OWNER, UPDATE, read_row
 from kameo_async.engines.postgres.store import PostgresJobStore, changed
 from kameo_async.jobs import models
-from kameo_async.jobs.engine import EngineLimits, LocalEngine, Run, log_end
+from kameo_async.jobs.engine import EngineLimits, LocalEngine, Run
 from kameo_async.jobs.errors import JobFinishedError, JobNotFoundError, UnavailableError
+from kameo_async.jobs.job_log import log_end
 from kameo_async.jobs.kind import Kind
 from kameo_async.jobs.models import Cancellation, Job, JobStatus, Outcome, Progress
 from kameo_async.jobs.subscription import Expired

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 from typing import Any, Self
 
 from pydantic import BaseModel, Field
@@ -106,12 +107,11 @@ class Stage(asyncio.DatagramProtocol):
             self._timer = None
 
     def _look(self) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = time.perf_counter()  # the loop's own clock counts whole milliseconds
         if self._timer is not None:
             self._latest = max(self._latest, now - self._due)
         self._due = now + _TICK
-        self._timer = loop.call_later(_TICK, self._look)
+        self._timer = asyncio.get_running_loop().call_later(_TICK, self._look)
 
     async def run(self, params: Params, report: Report) -> Result:
         while True:

@@ -24,6 +24,7 @@ from kameo_async.jobs.models import Job, JobStatus
 from tests.clock import FakeClock, idle
 from tests.engine_suite.conftest import Start
 from tests.engine_suite.puppet import Puppet, ended, in_time, started
+from tests.living import living
 
 
 async def test_a_job_that_has_ended_leaves_no_timer(start: Start, puppet: Puppet, clock: FakeClock) -> None:
@@ -238,7 +239,7 @@ async def test_a_job_that_has_ended_leaves_nothing(start: Start) -> None:
                 await service.cancel(job.job_id)
             assert (await ended(service, job)).is_terminal
             await idle()
-            assert not any(isinstance(one, Run) and one.job.job_id == job.job_id for one in gc.get_objects())
+            assert [run for run in living(Run) if run.job.job_id == job.job_id] == []
     finally:
         gc.enable()
 

@@ -27,6 +27,7 @@ from kameo_async.serve import sandbox_config
 from kameo_async.settings import ServiceSettings
 from kameo_async.web.protocol import Runner
 from tests.clock import idle
+from tests.living import living
 from tests.service import Echo, running_service
 from tests.trust.conftest import Process
 from tests.trust.raw import UPGRADE, ask, connect, request
@@ -37,6 +38,7 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 
 async def test_websockets_that_come_and_go_are_forgotten() -> None:
     """A hundred clients that open a websocket and leave: no socket object stays alive."""
+    others = len(living(web.WebSocketResponse))
     async with running_service() as service:
         for _ in range(20):
             async with aiohttp.ClientSession(service.url) as client:
@@ -44,13 +46,8 @@ async def test_websockets_that_come_and_go_are_forgotten() -> None:
                     async with client.ws_connect("/api/jobs/ws") as socket:
                         await socket.receive()
         await service.finished(text="a")  # the loop has gone round since the last one left
-        assert await asyncio.to_thread(_websockets) <= 5
-
-
-def _websockets() -> int:
-    """How many there are in this process."""
-    gc.collect()
-    return sum(isinstance(each, web.WebSocketResponse) for each in gc.get_objects())
+        await asyncio.to_thread(gc.collect)
+        assert len(living(web.WebSocketResponse)) <= others + 5
 
 
 async def test_the_whole_live_way_leaves_nothing_and_blocks_nothing(

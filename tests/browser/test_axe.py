@@ -8,9 +8,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
+from tests.browser.processes import sandbox
 from tests.browser.proxy import Proxy, running_proxy
 from tests.browser.reader import DESK, PHONE, cancel_all, open_page, start, submit
-from tests.browser.served import NOBODY, Served, served
+from tests.browser.served import NOBODY, Served, config_of, served
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 RUN = """async () => (await axe.run({ resultTypes: ["violations"] })).violations.map(
@@ -23,7 +24,7 @@ NO_JOB = "0192f0c1-7c1e-7d3a-9d53-0d2f5a3f7c11"
 
 
 class Places(NamedTuple):
-    """The services on which the views are found; `lost` is a way to `hanging` that can be cut."""
+    """The services on which the views are found; `lost` leads to jobs that never get in, and can be cut."""
 
     service: Served
     hanging: Served
@@ -42,7 +43,12 @@ async def places(
     service: Served, hanging: Served, watchable: Served, moving: Served, many: Served
 ) -> AsyncIterator[Places]:
     """All of them."""
-    async with served(NOBODY) as failing, running_proxy(hanging.url) as lost:
+    async with (
+        served(NOBODY) as failing,
+        sandbox("hang") as kameo,
+        served(config_of(kameo, read_timeout=300)) as unanswered,
+        running_proxy(unanswered.url) as lost,
+    ):
         yield Places(service, hanging, watchable, moving, many, failing, lost)
 
 
@@ -136,6 +142,7 @@ async def timed_out(page: Page, places: Places) -> None:
 async def reconnecting(page: Page, places: Places) -> None:
     """A service that does not answer any more."""
     await _hanging(page, places.lost.url, "Hämtar lånen …")
+    await expect(page.locator("#phase")).to_have_text("Loggar in hos Kameo")
     await places.lost.down()
     await expect(page.get_by_role("status").first).to_have_text("Återansluter …")
 

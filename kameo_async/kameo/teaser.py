@@ -13,6 +13,7 @@ from functools import lru_cache
 
 _FOUR_PLACES = Decimal("0.0001")
 _LEAST = 100_000  # less is no property: a scale is missing, as in "värderad till SEK 31"
+_MOST = Decimal(10**18)  # the most that a field of a loan can hold
 _MOST_FRACTION = 2  # more is a misreading: nobody lends twice the value
 _LONGEST = 500
 
@@ -120,7 +121,7 @@ def _value(money: re.Match[str], currency: str) -> Decimal | None:
         return None
     factor = 1000 if scale == "tkr" else 1_000_000 if millions else 1
     value = Decimal(number + decimals) * factor
-    return value.quantize(Decimal(1)) if value == value.to_integral_value() else None
+    return value.quantize(Decimal(1)) if value <= _MOST and value == value.to_integral_value() else None
 
 
 def _fits(mark: str, currency: str) -> bool:

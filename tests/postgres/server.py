@@ -28,7 +28,8 @@ _OPTIONS = {
     "autovacuum_naptime": "5s",
 }
 _TABLES = (
-    "job, counted, removed, worker, throttle, login, codes, refusal,"
+    "job, procrastinate_jobs, procrastinate_events, procrastinate_periodic_defers,"
+    " counted, removed, worker, throttle, login, codes, refusal,"
     " facts, archive_fetches, archive_sightings, archive_listed"
 )
 

@@ -35,9 +35,11 @@ async def test_strange_words_on_the_channel_are_passed_over(
 
 async def test_an_error_of_the_database_ends_no_loop(server: Server, url: str, start_service: Start) -> None:
     """As when a newer program changes the tables under an older one: the log has it; work goes on."""
+    tables = ("job", "worker", "procrastinate_jobs")
     with capture_logs() as logs:
         service = await start_service(url, runs_jobs=True, lease=0.8)
-        server.execute("ALTER TABLE job RENAME TO moved; ALTER TABLE worker RENAME TO moved_too", url)
+        for table in tables:
+            server.execute(f"ALTER TABLE {table} RENAME TO moved_{table}", url)
         try:
             with pytest.raises(psycopg.errors.UndefinedTable):
                 await service.submit("walk")
@@ -46,5 +48,6 @@ async def test_an_error_of_the_database_ends_no_loop(server: Server, url: str, s
                 while expected - {line["event"] for line in logs}:
                     await asyncio.sleep(0.02)
         finally:
-            server.execute("ALTER TABLE moved RENAME TO job; ALTER TABLE moved_too RENAME TO worker", url)
+            for table in tables:
+                server.execute(f"ALTER TABLE moved_{table} RENAME TO {table}", url)
         assert (await ended(service, await service.submit("walk"))).status == "success"

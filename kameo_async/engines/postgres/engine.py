@@ -17,8 +17,9 @@ import structlog
 from kameo_async.engines.postgres.errors import LostError, one_round
 from kameo_async.engines.postgres.lost import hand_back
 from kameo_async.engines.postgres.owned import OwnedJobs
+from kameo_async.engines.postgres.queue import Taking, queues_of
 from kameo_async.engines.postgres.rows import HEAD, OWNER, UPDATE, read_row
-from kameo_async.engines.postgres.store import PostgresJobStore, changed
+from kameo_async.engines.postgres.store import Changes, PostgresJobStore, changed
 from kameo_async.jobs import models
 from kameo_async.jobs.engine import EngineLimits, LocalEngine, Run
 from kameo_async.jobs.errors import JobFinishedError, JobNotFoundError, UnavailableError
@@ -34,10 +35,10 @@ CANCEL_SECONDS = 30.0  # a cancel is answered by then, with or without the end o
 
 _NOW: LiteralString = "coalesce(%(now)s::timestamptz, now())"
 _UNTIL: LiteralString = f"{_NOW} + make_interval(secs => %(lease)s)"
+# Locked by another is a job that is being cancelled, or that a worker which lost it writes to in vain.
 _CLAIM = (
-    f"SELECT {HEAD}, result, {OWNER}, {_UNTIL} FROM job WHERE status = 'pending' AND mode = %(mode)s"
-    " AND kind = ANY(%(kinds)s) AND job_id <> ALL(%(held)s) ORDER BY sequence LIMIT %(limit)s"
-    " FOR UPDATE SKIP LOCKED"
+    f"SELECT {HEAD}, result, {OWNER}, {_UNTIL} FROM job WHERE job_id = ANY(%(taken)s) AND status = 'pending'"
+    " AND job_id <> ALL(%(held)s) FOR UPDATE SKIP LOCKED"
 )
 _BEAT = (
     f"UPDATE job SET lease_until = {_UNTIL} WHERE worker_id = %(worker_id)s AND status = 'running'"
@@ -73,6 +74,7 @@ class PostgresEngine(LocalEngine):
         self._jobs = store
         self._slots = slots
         self._lease_seconds = lease_seconds
+        self._queues: Sequence[str] = ()
         self._owned = OwnedJobs(store, self.worker_id)
         self._wake = asyncio.Event()
         self._gives_up = False
@@ -81,6 +83,7 @@ class PostgresEngine(LocalEngine):
 
     async def __aenter__(self) -> Self:
         if self._slots:
+            self._queues = await queues_of(self._jobs.connections, self._jobs.mode, self._kinds)
             await self._beat()
             self._jobs.watch.ears.append(self._hear)
             loop = asyncio.get_running_loop()
@@ -191,26 +194,32 @@ class PostgresEngine(LocalEngine):
 
     async def _claim_some(self, free: int) -> int:
         with self._jobs.watch.write():
-            claimed = [self._jobs.claimed(job) for job in await self._claimed(free)]
+            taken, started = await self._claimed(free)
+            claimed = [self._jobs.claimed(job) for job in started]
         for job in claimed:
             self._owned.hold(job)
         for job in claimed:
             await super().enqueue(job)
-        return len(claimed)
+        return taken
 
-    async def _claimed(self, limit: int) -> list[Job]:
-        """Jobs that are this worker's now."""
-        values = self._values(kinds=list(self._kinds), held=list(self._runs), limit=limit)
-        now = self._clock.now()
-        claimed: list[Job] = []
+    async def _claimed(self, limit: int) -> tuple[int, list[Job]]:
+        """How many were taken out of the queue, and the jobs that are this worker's now, in their order."""
+        claimed: dict[str, Job] = {}
+        changes: list[Changes] = []
         async with self._jobs.connections.transaction() as connection:
+            taking = Taking(connection)
+            if not (taken := await taking.take(self._queues, limit)):
+                return 0, []
+            values = self._values(taken=taken, held=list(self._runs))
             for *values_, lease_until in await (await connection.execute(_CLAIM, values)).fetchall():
                 row = read_row(tuple(values_))
-                job = models.start(row.job, now)
+                job = models.start(row.job, self._clock.now())
                 mine = {"worker_id": self.worker_id, "lease_until": lease_until}
-                await connection.execute(UPDATE, changed(row, job, **mine))
-                claimed.append(job)
-        return claimed
+                changes.append(changed(row, job, **mine))
+                claimed[job.job_id] = job
+            await connection.cursor().executemany(UPDATE, changes)
+            await taking.settle(claimed)
+        return len(taken), [claimed[job_id] for job_id in taken if job_id in claimed]
 
     def _values(self, **more: object) -> dict[str, object]:
         return {

@@ -8,6 +8,7 @@ import structlog
 from kameo_async.engines.postgres.archive_tables import ARCHIVE
 from kameo_async.engines.postgres.connections import SCHEMA, Connection, Connections
 from kameo_async.engines.postgres.errors import SETTING, DatabaseError, reason
+from kameo_async.engines.postgres.queue_tables import QUEUE
 
 log = structlog.get_logger()
 
@@ -147,7 +148,7 @@ END $$
 """
 
 # MIGRATIONS[n] leads from version n to n + 1.
-MIGRATIONS: tuple[tuple[str, ...], ...] = ((_TABLES, _COUNTING, _SAYING, ARCHIVE),)
+MIGRATIONS: tuple[tuple[str, ...], ...] = ((_TABLES, _COUNTING, _SAYING, ARCHIVE), QUEUE)
 
 
 async def prepare(connections: Connections) -> None:

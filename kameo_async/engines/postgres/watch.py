@@ -17,6 +17,7 @@ from kameo_async.engines.postgres.connections import SCHEMA, Connection
 from kameo_async.engines.postgres.errors import one_round
 from kameo_async.engines.postgres.lost import requeue_lost
 from kameo_async.engines.postgres.patience import answering
+from kameo_async.engines.postgres.queue import sweep
 from kameo_async.engines.postgres.removal import told_lately
 from kameo_async.engines.postgres.rows import HEAD, is_light, read
 
@@ -49,7 +50,8 @@ class Watch:
     """The background tasks of one process's store; an async context manager.
 
     Mutable state: `_wanted` (ids to look at), `_looked_at` (the database's time of the last whole look),
-    `_hears` (whether it has listened), `ears` (told of each word).
+    `_hears` (whether it has listened), `_sweeps_at` (on the loop's clock: when to look after the queue),
+    `ears` (told of each word).
     """
 
     def __init__(self, store: "PostgresJobStore", lease_seconds: float) -> None:
@@ -61,6 +63,7 @@ class Watch:
         self._at_once = asyncio.Event()
         self._hears = asyncio.Event()
         self._looked_at: datetime | None = None
+        self._sweeps_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self.ears: list[Hear] = []
 
@@ -172,6 +175,7 @@ class Watch:
                 await self._look_around()
                 if self._may_judge():
                     await self._requeue_lost()
+                await self._sweep_now_and_then()
 
     async def _requeue_lost(self) -> None:
         for job in await requeue_lost(self._store, self._lease_seconds):
@@ -179,6 +183,12 @@ class Watch:
             self._store.words.changed(job)
             for ear in self.ears:
                 ear(job.status, job.job_id)
+
+    async def _sweep_now_and_then(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now >= self._sweeps_at:
+            self._sweeps_at = now + self._lease_seconds
+            await sweep(self._store.connections)
 
     def _may_judge(self) -> bool:
         """Whether a silence of others is theirs: who was cut off itself gives them the time to come back."""

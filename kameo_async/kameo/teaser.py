@@ -7,24 +7,33 @@ a thing of the past, where other amounts stand beside it, and where the currency
 """
 
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
 
 _FOUR_PLACES = Decimal("0.0001")
 _LEAST = 100_000  # less is no property: a scale is missing, as in "värderad till SEK 31"
-_MOST = Decimal(10**18)  # the most that a field of a loan can hold
+_MOST = 10**18  # what a field of a loan can hold
 _MOST_FRACTION = 2  # more is a misreading: nobody lends twice the value
 _LONGEST = 500
 
+_MONEY = r"""(?=[\dMSNDK])(?:\b(?P<before>M?(?:SEK|NOK|DKK)|kr\.?)[ ]?)?
+    (?<![\d.,])(?:(?P<grouped>\d{1,3}(?P<gap>[ .])\d{3}(?:(?P=gap)\d{3})*)|(?P<plain>\d{1,15}))
+    (?P<decimals>,\d{1,2}|\.\d{1,2})?(?![ .,:']?\d)
+    (?:[ ]?(?P<scale>miljoner|millioner|miljon|million|mill\.?|milj\.?|mio\.?|mkr|tkr)(?!\w))?
+    (?:[ ]?(?P<after>M?(?:SEK|NOK|DKK)|kronor|kroner|kr\.?)(?!\w))?"""
+
+# The first letter stands before all else, so that most of a text is passed over without a try.
 _VALUED = re.compile(
-    r"""\b(?:
-        (?:värdera(?:d|t|de|ts|des)|verdsatt|vurder(?:et|t|ede)|taksert|værdisat(?:te)?)[ ]till?
-      | (?:marknadsvärdet?|markedsverdien?|markedsværdien?)[ ](?:på|om|är|er|uppgår[ ]till|utgjør|udgør)
+    rf"""(?-i:[vVtTmM])(?<!\w.)(?:
+        (?<=v)(?:ärdera(?:d|t|de|ts|des)|erdsatt|urder(?:et|t|ede)|ærdisat(?:te)?)[ ]till?
+      | (?<=t)aksert[ ]till?
+      | (?<=m)ark(?:nadsvärdet?|edsverdien?|edsværdien?)[ ](?:på|om|är|er|uppgår[ ]till|utgjør|udgør)
     )
-    (?:[ ](?:totalt|sammanlagt|tillsammans|samlet|sammenlagt|tilsammen|i[ ]alt))?[ ]""",
+    (?:[ ](?:totalt|sammanlagt|tillsammans|samlet|sammenlagt|tilsammen|i[ ]alt))?[ ]
+    (?:{_MONEY})?""",
     re.VERBOSE | re.IGNORECASE,
 )
+_AMOUNT = re.compile(_MONEY, re.VERBOSE | re.IGNORECASE)
 
 # Not, not any more, not yet, perhaps, about, each: whole words, or the first six letters of longer ones.
 _DOUBTS = frozenset(
@@ -38,18 +47,9 @@ _DOUBTS = frozenset(
     )
     for word in line.split()
 )
-_WORD = re.compile(r"[^\W\d_]+")
+_WORD = re.compile(r"([^\W\d_]{1,6})[^\W\d_]*")
 
-_MONEY = re.compile(
-    r"""(?=[\dMSNDK])(?:\b(?P<before>M?(?:SEK|NOK|DKK)|kr\.?)[ ]?)?
-    (?<![\d.,])(?:(?P<grouped>\d{1,3}(?P<gap>[ .])\d{3}(?:(?P=gap)\d{3})*)|(?P<plain>\d{1,15}))
-    (?P<decimals>,\d{1,2}|\.\d{1,2})?(?![ .,:']?\d)
-    (?:[ ]?(?P<scale>miljoner|millioner|miljon|million|mill\.?|milj\.?|mio\.?|mkr|tkr)(?!\w))?
-    (?:[ ]?(?P<after>M?(?:SEK|NOK|DKK)|kronor|kroner|kr\.?)(?!\w))?""",
-    re.VERBOSE | re.IGNORECASE,
-)
-
-_NUMBER = re.compile(r"(?<![#\d])\d")  # but for the loan's own, "#4711"
+_NUMBER = re.compile(r"\d(?<![#\d]\d)")  # but for the loan's own, "#4711"
 
 # A range, a share, a price for each of something, or more to come.
 _NOT_ALL = re.compile(
@@ -78,16 +78,13 @@ def collateral_value(teaser: str | None, currency: str | None, amount: Decimal |
         return None
     text = teaser.replace("\u00a0", " ").replace("\u202f", " ")
     found = _VALUED.search(text)
-    if found is None or _is_doubtful(text):
+    value = None if found is None else _value(found, currency)
+    if found is None or value is None or _NOT_ALL.match(text, found.end()):
         return None
-    money = _MONEY.match(text, found.end())
-    value = None if money is None else _value(money, currency)
-    if money is None or value is None or _NOT_ALL.match(text, money.end()):
+    rest = f"{text[: found.start()]}|{text[found.end() :]}"
+    if _is_doubtful(rest) or _has_other(rest, currency, (value, amount)):
         return None
-    others = f"{text[: found.end()]}|{text[money.end() :]}"
-    if _NUMBER.search(others) and any(other not in (value, amount) for other in _amounts(others, currency)):
-        return None
-    return value if value >= _LEAST and value * _MOST_FRACTION >= amount > 0 else None
+    return Decimal(value) if _LEAST <= value <= _MOST and value * _MOST_FRACTION >= amount > 0 else None
 
 
 def loan_to_value(amount: Decimal | int, value: Decimal | None) -> Decimal | None:
@@ -96,32 +93,44 @@ def loan_to_value(amount: Decimal | int, value: Decimal | None) -> Decimal | Non
 
 
 def _is_doubtful(text: str) -> bool:
-    return not _DOUBTS.isdisjoint(word[:6] for word in _WORD.findall(text.lower()))
+    return not _DOUBTS.isdisjoint(_WORD.findall(text.lower()))
 
 
-def _amounts(text: str, currency: str) -> Iterator[Decimal | None]:
-    """Every amount of money in the text; null for one that cannot be read for sure."""
-    for money in _MONEY.finditer(text):
-        if money["before"] or money["after"] or money["scale"]:
-            yield _value(money, currency)
+def _has_other(text: str, currency: str, known: tuple[Decimal | int, ...]) -> bool:
+    """Whether there is any other amount of money in the text, or one that cannot be read for sure."""
+    return _NUMBER.search(text) is not None and any(
+        _value(money, currency) not in known
+        for money in _AMOUNT.finditer(text)
+        if money["before"] or money["after"] or money["scale"]
+    )
 
 
-def _value(money: re.Match[str], currency: str) -> Decimal | None:
-    words = [word for word in (money["before"], money["after"]) if word]
-    scale = (money["scale"] or "").lower().rstrip(".")
+def _value(money: re.Match[str], currency: str) -> int | None:
+    """The amount in whole units of the currency; null where it is none, or not for sure."""
+    before, grouped, gap, plain, decimals, scale, after = money.groups()
+    factor = _factor(before, scale, after, currency)
+    if factor is None or (grouped and factor > 1):  # "1.500 mio": thousands or decimals?
+        return None
+    if decimals and gap == decimals[0] == ".":
+        return None
+    places = decimals[1:] if decimals else ""
+    number = int((grouped or plain).replace(gap or " ", "") + places)
+    value, part = divmod(number * factor, 10 ** len(places))
+    return None if part else value
+
+
+@lru_cache(256)
+def _factor(before: str | None, scale: str | None, after: str | None, currency: str) -> int | None:
+    """What these words beside a number make of it; null where they do not tell the currency of the loan."""
+    scale = (scale or "").lower().rstrip(".")
+    words = [word for word in (before, after) if word]
     marks = [*words, *([scale] if scale in _CURRENCIES else [])]
     if not marks or not all(_fits(mark, currency) for mark in marks):
         return None
     millions = sum(word.upper() in ("MSEK", "MNOK", "MDKK") for word in words) + bool(scale)
-    if millions > 1 or (millions and money["grouped"]):  # "1.500 mio": thousands or decimals?
+    if millions > 1:
         return None
-    number = (money["grouped"] or money["plain"]).replace(money["gap"] or " ", "")
-    decimals = (money["decimals"] or "").replace(",", ".")
-    if money["gap"] == "." and money["decimals"] and money["decimals"].startswith("."):
-        return None
-    factor = 1000 if scale == "tkr" else 1_000_000 if millions else 1
-    value = Decimal(number + decimals) * factor
-    return value.quantize(Decimal(1)) if value <= _MOST and value == value.to_integral_value() else None
+    return 1000 if scale == "tkr" else 1_000_000 if millions else 1
 
 
 def _fits(mark: str, currency: str) -> bool:

@@ -102,8 +102,13 @@ def fraction(part: object, whole: object) -> Decimal | None:
     """`part / whole` to six places; null where either is missing, no number, or beyond all measure."""
     if type(part) not in (int, Decimal) or type(whole) not in (int, Decimal):
         return None
+    return share(Decimal(part), Decimal(whole))  # type: ignore[arg-type]
+
+
+def share(part: Decimal, whole: Decimal) -> Decimal | None:
+    """`part / whole` to six places; null beyond all measure."""
     try:
-        return (Decimal(part) / whole).quantize(_SIX_PLACES)  # type: ignore[arg-type, operator]
+        return (part / whole).quantize(_SIX_PLACES)
     except ArithmeticError:
         return None
 

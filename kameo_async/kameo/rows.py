@@ -14,7 +14,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from kameo_async.kameo.loan import COUNTRIES, INT64_MAX, Loan, collateral, fraction, own_page
+from kameo_async.kameo.loan import COUNTRIES, INT64_MAX, Loan, own_page, share
+from kameo_async.kameo.teaser import collateral_value, loan_to_value
 
 _DIGITS: Final = 18  # before the point; a number of more is left to `Loan`
 _MUCH: Final = 10**_DIGITS
@@ -27,7 +28,9 @@ Whole = Annotated[int, Meta(ge=-INT64_MAX - 1, le=INT64_MAX)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
-class _State(Struct):
+# The fields stand in the order in which Kameo sends them, where they are found soonest; and none of this is
+# ever part of a cycle, so the collector need not look at it.
+class _State(Struct, gc=False):
     state_id: Whole | None = None
     status_text_localized: str | None = None
 
@@ -35,38 +38,38 @@ class _State(Struct):
 _NO_STATE: Final = _State()
 
 
-class _Row(Struct):
-    loan_application_id: Annotated[int, Meta(ge=0, le=INT64_MAX)]
+class _Row(Struct, kw_only=True, gc=False):
     title: str
+    teaser: str | None = None
+    image: str | None = None
+    loan_application_id: Annotated[int, Meta(ge=0, le=INT64_MAX)]
     application_amount: Amount
-    currency: str | None = None
     annual_interest_rate: Any = None  # a whole number or a Decimal
     duration_in_months: Whole | None = None
+    is_listed: Whole | None = None
+    available_kiis_languages: str | None = None
     risk_score: str | None = None
     subscribed_amount: Amount | None = None
-    min_amount: Amount | None = None
-    my_bid_amount: Amount | None = None
-    is_listed: Whole | None = None
-    fully_funded_state: Whole | None = None
-    underwriter_state: Whole | None = None
-    allocation_type_id: Whole | None = None
-    book_building_duration: Whole | None = None
-    available_kiis_languages: str | None = None
     subscription_state: _State | None = None
     listing_date: Moment | None = None
     subscription_starts_at: Moment | None = None
     subscription_ends_at: Moment | None = None
-    teaser: str | None = None
-    image: str | None = None
+    allocation_type_id: Whole | None = None
+    book_building_duration: Whole | None = None
+    currency: str | None = None
+    min_amount: Amount | None = None
+    underwriter_state: Whole | None = None
+    fully_funded_state: Whole | None = None
+    my_bid_amount: Amount | None = None
 
 
-class _Data(Struct):
+class _Data(Struct, gc=False):
     investment_options: list[_Row]
     total: Any = None
     last_page: Any = None
 
 
-class _Document(Struct):
+class _Document(Struct, gc=False):
     data: _Data | list[_Row]
 
 
@@ -97,19 +100,21 @@ def read_usual(body: bytes, site: str) -> UsualPage | None:
 
 def _loan(row: _Row, site: str) -> Loan:
     """Raises ValueError or ArithmeticError for a loan to be read by `Loan`."""
-    amount, currency, state = row.application_amount, row.currency, row.subscription_state or _NO_STATE
-    image = row.image
+    currency, state, image = row.currency, row.subscription_state or _NO_STATE, row.image
+    amount, subscribed = Decimal(row.application_amount), _decimal(row.subscribed_amount)
+    value = collateral_value(row.teaser, currency, row.application_amount)
+    listed_at, opens_at, closes_at = row.listing_date, row.subscription_starts_at, row.subscription_ends_at
     values = {
         "id": row.loan_application_id,
         "title": row.title,
-        "amount": Decimal(amount),
+        "amount": amount,
         "currency": currency,
         "interest_rate": _rate(row.annual_interest_rate),
         "duration_months": row.duration_in_months,
         "country": COUNTRIES.get(currency) if currency is not None else None,
         "risk_score": row.risk_score,
-        "subscribed_amount": _decimal(row.subscribed_amount),
-        "funded_fraction": fraction(row.subscribed_amount, amount),
+        "subscribed_amount": subscribed,
+        "funded_fraction": None if subscribed is None else share(subscribed, amount),
         "min_amount": _decimal(row.min_amount),
         "my_bid_amount": _decimal(row.my_bid_amount),
         "is_listed": row.is_listed,
@@ -120,12 +125,13 @@ def _loan(row: _Row, site: str) -> Loan:
         "language": row.available_kiis_languages,
         "first_seen_at": None,
         "subscribed_per_hour": None,
-        **collateral(row.teaser, currency, amount),
+        "collateral_value": value,
+        "loan_to_value": loan_to_value(amount, value),
         "state_id": state.state_id,
         "state": state.status_text_localized,
-        "listed_at": _utc(row.listing_date),
-        "opens_at": _utc(row.subscription_starts_at),
-        "closes_at": _utc(row.subscription_ends_at),
+        "listed_at": listed_at and listed_at.astimezone(UTC),
+        "opens_at": opens_at and opens_at.astimezone(UTC),
+        "closes_at": closes_at and closes_at.astimezone(UTC),
         "teaser": row.teaser,
         "image_url": image if image is not None and image.startswith(("https://", "http://")) else None,
         "url": own_page(site, row.loan_application_id),
@@ -155,10 +161,3 @@ def _rate(rate: object) -> Decimal | None:
     if type(rate) is Decimal and rate.adjusted() < _DIGITS:
         return rate
     raise ValueError("no usual rate")
-
-
-def _utc(time: datetime | None) -> datetime | None:
-    try:
-        return None if time is None else time.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("out of range") from None

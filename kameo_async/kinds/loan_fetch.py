@@ -39,7 +39,7 @@ Country = Literal["SE", "NO", "DK"]
 # Loans hold neither a number that is none nor a time without a zone, which msgspec would write as they are.
 _encoder = msgspec.json.Encoder(
     decimal_format="number",
-    enc_hook=lambda model: model.__dict__ if type(model) is Loan else model.model_dump(by_alias=True),
+    enc_hook=lambda model: model.model_dump(by_alias=True),
 )
 
 _ORDER: tuple[Country, ...] = ("SE", "NO", "DK")
@@ -95,7 +95,7 @@ class LoanFetchResult(BaseModel):
 
     def to_json(self) -> bytes:
         """As `encode` writes any result, but a thousand loans in 1 ms instead of 4."""
-        fields = dict(self.__dict__)
+        fields = {**vars(self), "loans": [vars(loan) for loan in self.loans]}
         if self.message is None:
             del fields["message"]
         return _encoder.encode(fields)

@@ -14,6 +14,13 @@ _LONGEST_KIND = 100  # the name of a queue has 128 characters at most
 # With them a submit took twice as long, as a NOTIFY holds a lock of the whole server until the commit.
 _QUIET = "ALTER TABLE procrastinate_jobs DISABLE TRIGGER USER"
 
+# The queue is empty most of the time, so that statistics know of none that wait, and to sort them all for each
+# one that is taken seems cheap: 1.4 ms with 3,000 of them, where the index in their order takes 0.1.
+_IN_ORDER = (
+    "ALTER FUNCTION procrastinate_fetch_job_v2(varchar[], bigint) SET enable_sort TO off"
+    " SET enable_bitmapscan TO off"
+)
+
 # What waits again, since its worker went or was lost, goes before what never ran.
 _IN_STEP = f"""
 CREATE FUNCTION queue_of(mode text, kind text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
@@ -50,4 +57,4 @@ ENTER: LiteralString = (
     " (SELECT FROM procrastinate_jobs WHERE queueing_lock = job_id AND procrastinate_jobs.status = 'todo')"
 )
 
-QUEUE: tuple[LiteralString, ...] = (SchemaManager.get_schema(), _QUIET, _IN_STEP, ENTER)
+QUEUE: tuple[LiteralString, ...] = (SchemaManager.get_schema(), _QUIET, _IN_ORDER, _IN_STEP, ENTER)

@@ -3,6 +3,7 @@
 import logging
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Literal, TextIO
 
 import orjson
@@ -19,14 +20,10 @@ def configure(level: str, format_: Format | None) -> None:
     """Sends structlog's and the standard library's records to stderr in one form.
 
     `format_` None means `console` on a terminal, else `json`. Ours do not pass through `logging`, which takes
-    27 us a line, and a job has three; so they take 7.
+    27 us a line, and a job has two.
     """
     chosen: Format = format_ or ("console" if sys.stderr.isatty() else "json")
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
+    shared: list[Processor] = [structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level]
     renderers = _renderers(chosen)
     structlog.configure(
         processors=[*shared, *renderers],
@@ -61,13 +58,18 @@ class _Lines:
 
 def _renderers(format_: Format) -> list[Processor]:
     if format_ == "json":
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_dumps)]
+        return [_json]
     # structlog's own choice, where rich is installed, prints every local variable, and so what is secret.
     plain = structlog.dev.plain_traceback
-    return [_escape, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+    return [structlog.processors.TimeStamper(fmt="iso", utc=True), _escape, console]
 
 
-def _dumps(event: EventDict, default: object = None) -> str:
+def _json(logger: object, level: str, event: EventDict) -> str:
+    """In one step what structlog's own processors for the time, the traceback and JSON do in 6 us."""
+    if "exc_info" in event:
+        event = structlog.processors.format_exc_info(logger, level, event)
+    event["timestamp"] = orjson.Fragment(orjson.dumps(datetime.now(UTC), option=orjson.OPT_UTC_Z))
     return orjson.dumps(event, default=str).decode()
 
 

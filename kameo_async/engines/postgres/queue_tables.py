@@ -14,8 +14,8 @@ _LONGEST_KIND = 100  # the name of a queue has 128 characters at most
 # With them a submit took twice as long, as a NOTIFY holds a lock of the whole server until the commit.
 _QUIET = "ALTER TABLE procrastinate_jobs DISABLE TRIGGER USER"
 
-# The queue is empty most of the time, so that statistics know of none that wait, and to sort them all for each
-# one that is taken seems cheap: 1.4 ms with 3,000 of them, where the index in their order takes 0.1.
+# The queue is empty most of the time, so that statistics know of none that wait, and to sort them all for
+# each one that is taken seems cheap: 1.4 ms with 3,000 of them, where the index in their order takes 0.1.
 _IN_ORDER = (
     "ALTER FUNCTION procrastinate_fetch_job_v2(varchar[], bigint) SET enable_sort TO off"
     " SET enable_bitmapscan TO off"

@@ -21,6 +21,11 @@ _REMOVE = (
     "DELETE FROM procrastinate_jobs WHERE status <> 'todo' OR NOT EXISTS"
     " (SELECT FROM job WHERE job_id = queueing_lock AND job.status = 'pending')"
 )
+# Not by a join, which with statistics of an empty queue looks through all of it for each job.
+_OUTSIDE = (
+    "SELECT job_id FROM job WHERE status = 'pending'"
+    """ EXCEPT SELECT queueing_lock COLLATE "C" FROM procrastinate_jobs WHERE status = 'todo'"""
+)
 # Each call sees what those before it took.
 _TAKE = (
     "SELECT (entry).args->>'job_id', (entry).id FROM"
@@ -75,6 +80,8 @@ async def sweep(connections: Connections) -> None:
         if not is_elected:
             return
         removed = (await connection.execute(_REMOVE)).rowcount
-        [(entered,)] = await (await connection.execute(ENTER)).fetchall()
-    if removed or entered:
-        log.warning("queue.swept", removed=removed, entered=entered)
+        outside = [job_id for (job_id,) in await (await connection.execute(_OUTSIDE)).fetchall()]
+        if outside:
+            await connection.execute(f"{ENTER} AND job_id = ANY(%s)", (outside,))
+    if removed or outside:
+        log.warning("queue.swept", removed=removed, entered=len(outside))

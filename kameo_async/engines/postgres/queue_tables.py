@@ -21,7 +21,8 @@ _IN_ORDER = (
     " SET enable_bitmapscan TO off"
 )
 
-# What waits again, since its worker went or was lost, goes before what never ran.
+# What waits again, since its worker went or was lost, goes before what never ran. An index of procrastinate's
+# has the database's collation, which our ids have not.
 _IN_STEP = f"""
 CREATE FUNCTION queue_of(mode text, kind text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT mode || ':' || CASE WHEN length(kind) > {_LONGEST_KIND} THEN md5(kind) ELSE kind END
@@ -38,7 +39,7 @@ END $$;
 CREATE FUNCTION leave_queue() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     PERFORM procrastinate_cancel_job_v1(id, false, true) FROM procrastinate_jobs
-        WHERE queueing_lock = OLD.job_id AND status = 'todo';
+        WHERE queueing_lock = OLD.job_id COLLATE "default" AND status = 'todo';
     RETURN NULL;
 END $$;
 CREATE TRIGGER waits AFTER INSERT ON job FOR EACH ROW
@@ -50,11 +51,9 @@ CREATE TRIGGER waits_no_more AFTER UPDATE ON job FOR EACH ROW
 DROP INDEX job_pending
 """
 
-# Jobs that wait outside the queue; gives how many there were.
 ENTER: LiteralString = (
-    "SELECT coalesce(cardinality(procrastinate_defer_jobs_v1("
-    "array_agg(queue_entry(job) ORDER BY sequence))), 0) FROM job WHERE status = 'pending' AND NOT EXISTS"
-    " (SELECT FROM procrastinate_jobs WHERE queueing_lock = job_id AND procrastinate_jobs.status = 'todo')"
+    "SELECT procrastinate_defer_jobs_v1(array_agg(queue_entry(job) ORDER BY sequence)) FROM job"
+    " WHERE status = 'pending'"
 )
 
 QUEUE: tuple[LiteralString, ...] = (SchemaManager.get_schema(), _QUIET, _IN_ORDER, _IN_STEP, ENTER)

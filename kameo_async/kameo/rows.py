@@ -21,6 +21,8 @@ _DIGITS: Final = 18  # before the point; a number of more is left to `Loan`
 _MUCH: Final = 10**_DIGITS
 _TOO_FINE: Final = re.compile(rb"\.\d{7}")  # of a second: msgspec rounds where pydantic cuts off
 _FIELDS: Final = set(Loan.model_fields)
+# Filled in, a copy of this is made in half the time of a display of 30 items, which grows several times.
+_BLANK: Final[dict[str, Any]] = dict.fromkeys(Loan.model_fields)
 _new, _set = Loan.__new__, object.__setattr__
 
 Amount = Annotated[int, Meta(ge=-_MUCH, le=_MUCH)]
@@ -101,41 +103,36 @@ def read_usual(body: bytes, site: str) -> UsualPage | None:
 def _loan(row: _Row, site: str) -> Loan:
     """Raises ValueError or ArithmeticError for a loan to be read by `Loan`."""
     currency, state, image = row.currency, row.subscription_state or _NO_STATE, row.image
-    amount, subscribed = Decimal(row.application_amount), _decimal(row.subscribed_amount)
-    value = collateral_value(row.teaser, currency, row.application_amount)
     listed_at, opens_at, closes_at = row.listing_date, row.subscription_starts_at, row.subscription_ends_at
-    values = {
-        "id": row.loan_application_id,
-        "title": row.title,
-        "amount": amount,
-        "currency": currency,
-        "interest_rate": _rate(row.annual_interest_rate),
-        "duration_months": row.duration_in_months,
-        "country": COUNTRIES.get(currency) if currency is not None else None,
-        "risk_score": row.risk_score,
-        "subscribed_amount": subscribed,
-        "funded_fraction": None if subscribed is None else share(subscribed, amount),
-        "min_amount": _decimal(row.min_amount),
-        "my_bid_amount": _decimal(row.my_bid_amount),
-        "is_listed": row.is_listed,
-        "fully_funded_state": row.fully_funded_state,
-        "underwriter_state": row.underwriter_state,
-        "allocation_type_id": row.allocation_type_id,
-        "book_building_minutes": row.book_building_duration,
-        "language": row.available_kiis_languages,
-        "first_seen_at": None,
-        "subscribed_per_hour": None,
-        "collateral_value": value,
-        "loan_to_value": loan_to_value(amount, value),
-        "state_id": state.state_id,
-        "state": state.status_text_localized,
-        "listed_at": listed_at and listed_at.astimezone(UTC),
-        "opens_at": opens_at and opens_at.astimezone(UTC),
-        "closes_at": closes_at and closes_at.astimezone(UTC),
-        "teaser": row.teaser,
-        "image_url": image if image is not None and image.startswith(("https://", "http://")) else None,
-        "url": own_page(site, row.loan_application_id),
-    }
+    values = _BLANK.copy()
+    values["id"] = row.loan_application_id
+    values["title"] = row.title
+    values["amount"] = amount = Decimal(row.application_amount)
+    values["currency"] = currency
+    values["interest_rate"] = _rate(row.annual_interest_rate)
+    values["duration_months"] = row.duration_in_months
+    values["country"] = COUNTRIES.get(currency) if currency is not None else None
+    values["risk_score"] = row.risk_score
+    values["subscribed_amount"] = subscribed = _decimal(row.subscribed_amount)
+    values["funded_fraction"] = None if subscribed is None else share(subscribed, amount)
+    values["min_amount"] = _decimal(row.min_amount)
+    values["my_bid_amount"] = _decimal(row.my_bid_amount)
+    values["is_listed"] = row.is_listed
+    values["fully_funded_state"] = row.fully_funded_state
+    values["underwriter_state"] = row.underwriter_state
+    values["allocation_type_id"] = row.allocation_type_id
+    values["book_building_minutes"] = row.book_building_duration
+    values["language"] = row.available_kiis_languages
+    values["collateral_value"] = value = collateral_value(row.teaser, currency, row.application_amount)
+    values["loan_to_value"] = loan_to_value(amount, value)
+    values["state_id"] = state.state_id
+    values["state"] = state.status_text_localized
+    values["listed_at"] = listed_at and listed_at.astimezone(UTC)
+    values["opens_at"] = opens_at and opens_at.astimezone(UTC)
+    values["closes_at"] = closes_at and closes_at.astimezone(UTC)
+    values["teaser"] = row.teaser
+    values["image_url"] = image if image is not None and image.startswith(("https://", "http://")) else None
+    values["url"] = own_page(site, row.loan_application_id)
     return _made(values)
 
 

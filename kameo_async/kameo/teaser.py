@@ -7,18 +7,21 @@ a thing of the past, where other amounts stand beside it, and where the currency
 """
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
 _FOUR_PLACES = Decimal("0.0001")
 _LEAST = 100_000  # less is no property: a scale is missing, as in "värderad till SEK 31"
 _MOST = 10**18  # what a field of a loan can hold
 _MOST_FRACTION = 2  # more is a misreading: nobody lends twice the value
 _LONGEST = 500
+_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
 
-_MONEY = r"""(?=[\dMSNDK])(?:\b(?P<before>M?(?:SEK|NOK|DKK)|kr\.?)[ ]?)?
-    (?<![\d.,])(?:(?P<grouped>\d{1,3}(?P<gap>[ .])\d{3}(?:(?P=gap)\d{3})*)|(?P<plain>\d{1,15}))
-    (?P<decimals>,\d{1,2}|\.\d{1,2})?(?![ .,:']?\d)
+_AMOUNT = r"""(?=[\dMSNDK])(?:\b(?P<before>M?(?:SEK|NOK|DKK)|kr\.?)[ ]?)?
+    (?<![\d.,])(?P<number>(?:\d{1,3}(?P<gap>[ .])\d{3}(?:(?P=gap)\d{3})*|\d{1,15})
+    (?P<decimals>,\d{1,2}|\.\d{1,2})?)(?![ .,:']?\d)
     (?:[ ]?(?P<scale>miljoner|millioner|miljon|million|mill\.?|milj\.?|mio\.?|mkr|tkr)(?!\w))?
     (?:[ ]?(?P<after>M?(?:SEK|NOK|DKK)|kronor|kroner|kr\.?)(?!\w))?"""
 
@@ -30,10 +33,10 @@ _VALUED = re.compile(
       | (?<=m)ark(?:nadsvärdet?|edsverdien?|edsværdien?)[ ](?:på|om|är|er|uppgår[ ]till|utgjør|udgør)
     )
     (?:[ ](?:totalt|sammanlagt|tillsammans|samlet|sammenlagt|tilsammen|i[ ]alt))?[ ]
-    (?:{_MONEY})?""",
+    (?:{_AMOUNT})?""",
     re.VERBOSE | re.IGNORECASE,
 )
-_AMOUNT = re.compile(_MONEY, re.VERBOSE | re.IGNORECASE)
+_MONEY = re.compile(_AMOUNT, re.VERBOSE | re.IGNORECASE)
 
 # Not, not any more, not yet, perhaps, about, each: whole words, or the first six letters of longer ones.
 _DOUBTS = frozenset(
@@ -68,6 +71,29 @@ _CURRENCIES = {
 }
 
 
+class _Amount(NamedTuple):
+    """Where an amount stands in a text, and what makes whole units of the currency of its digits."""
+
+    start: int
+    end: int
+    factor: int
+    divisor: int
+
+    def read(self, text: str) -> int | None:
+        """Null where it is no whole number."""
+        start, end, factor, divisor = self
+        digits = text[start:end].replace(" ", "").replace(".", "").replace(",", "")
+        value, part = divmod(int(digits) * factor, divisor)
+        return None if part else value
+
+
+class Told(NamedTuple):
+    """The value that a teaser tells, and all other amounts in it; null for one that is not sure."""
+
+    value: _Amount
+    others: tuple[_Amount | None, ...]
+
+
 @lru_cache(4096)
 def collateral_value(teaser: str | None, currency: str | None, amount: Decimal | int) -> Decimal | None:
     """The value of what secures the loan, in whole units of its currency; null when unsure.
@@ -77,14 +103,29 @@ def collateral_value(teaser: str | None, currency: str | None, amount: Decimal |
     if teaser is None or currency is None or len(teaser) > _LONGEST:
         return None
     text = teaser.replace("\u00a0", " ").replace("\u202f", " ")
+    told = told_by(text.encode("utf-8", "surrogatepass").translate(_ZEROS), currency)
+    value = told and told.value.read(text)
+    if not (told and value and _LEAST <= value <= _MOST and value * _MOST_FRACTION >= amount > 0):
+        return None
+    if told.others and any((other and other.read(text)) not in (value, amount) for other in told.others):
+        return None
+    return Decimal(value)
+
+
+@lru_cache(1024)
+def told_by(shape: bytes, currency: str) -> Told | None:
+    """What a teaser of this shape tells beyond doubt; the shape is its UTF-8 with zeros for digits.
+
+    Words decide, and where digits stand, but not which. Kameo says the same of loan after loan, so that most
+    teasers that are new are so by their numbers alone: they take a fifth of the time.
+    """
+    text = shape.decode("utf-8", "surrogatepass")
     found = _VALUED.search(text)
-    value = None if found is None else _value(found, currency)
-    if found is None or value is None or _NOT_ALL.match(text, found.end()):
+    value = found and _amount(found, currency)
+    if not (found and value) or _NOT_ALL.match(text, found.end()):
         return None
-    rest = f"{text[: found.start()]}|{text[found.end() :]}"
-    if _is_doubtful(rest) or _has_other(rest, currency, (value, amount)):
-        return None
-    return Decimal(value) if _LEAST <= value <= _MOST and value * _MOST_FRACTION >= amount > 0 else None
+    rest = f"{text[: found.start()]}{'|' * len(found[0])}{text[found.end() :]}"
+    return None if _is_doubtful(rest) else Told(value, tuple(_amounts(rest, currency)))
 
 
 def loan_to_value(amount: Decimal | int, value: Decimal | None) -> Decimal | None:
@@ -96,33 +137,25 @@ def _is_doubtful(text: str) -> bool:
     return not _DOUBTS.isdisjoint(_WORD.findall(text.lower()))
 
 
-def _has_other(text: str, currency: str, known: tuple[Decimal | int, ...]) -> bool:
-    """Whether there is any other amount of money in the text, or one that cannot be read for sure."""
-    return _NUMBER.search(text) is not None and any(
-        _value(money, currency) not in known
-        for money in _AMOUNT.finditer(text)
-        if money["before"] or money["after"] or money["scale"]
-    )
+def _amounts(text: str, currency: str) -> Iterator[_Amount | None]:
+    """Every amount of money in the text; null for one that cannot be read for sure."""
+    for money in _MONEY.finditer(text) if _NUMBER.search(text) else ():
+        if money["before"] or money["after"] or money["scale"]:
+            yield _amount(money, currency)
 
 
-def _value(money: re.Match[str], currency: str) -> int | None:
-    """The amount in whole units of the currency; null where it is none, or not for sure."""
-    before, grouped, gap, plain, decimals, scale, after = money.groups()
+def _amount(money: re.Match[str], currency: str) -> _Amount | None:
+    before, _, gap, decimals, scale, after = money.groups("")
     factor = _factor(before, scale, after, currency)
-    if factor is None or (grouped and factor > 1):  # "1.500 mio": thousands or decimals?
-        return None
-    if decimals and gap == decimals[0] == ".":
-        return None
-    places = decimals[1:] if decimals else ""
-    number = int((grouped or plain).replace(gap or " ", "") + places)
-    value, part = divmod(number * factor, 10 ** len(places))
-    return None if part else value
+    if factor is None or (gap and factor > 1) or gap == "." == decimals[:1]:
+        return None  # "1.500 mio": thousands or decimals?
+    return _Amount(*money.span("number"), factor, 10 ** len(decimals[1:]))
 
 
 @lru_cache(256)
-def _factor(before: str | None, scale: str | None, after: str | None, currency: str) -> int | None:
+def _factor(before: str, scale: str, after: str, currency: str) -> int | None:
     """What these words beside a number make of it; null where they do not tell the currency of the loan."""
-    scale = (scale or "").lower().rstrip(".")
+    scale = scale.lower().rstrip(".")
     words = [word for word in (before, after) if word]
     marks = [*words, *([scale] if scale in _CURRENCIES else [])]
     if not marks or not all(_fits(mark, currency) for mark in marks):

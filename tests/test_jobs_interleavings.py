@@ -37,6 +37,11 @@ class House:
         await in_time(self.puppet["a"].started.wait())
         return job
 
+    async def waiting(self, jobs: int, params: bytes = b"{}") -> None:
+        for _ in range(jobs):
+            job, _ = await self.store.add(new_job("puppet", params, self.clock.now()))
+            await self.engine.enqueue(job)
+
     def task_of(self, job: Job) -> asyncio.Task[None]:
         (task,) = (task for task in asyncio.all_tasks() if task.get_name() == f"job-{job.job_id}")
         return task
@@ -50,9 +55,7 @@ async def test_a_submit_waits_for_no_end_that_does_not_come() -> None:
     """A hung disk, say, or as here a lock, holds nobody up who has submitted."""
     house = House(max_running=1)
     await house.running()
-    for _ in range(8):
-        job, _ = await house.store.add(new_job("puppet", b"{}", house.clock.now()))
-        await house.engine.enqueue(job)
+    await house.waiting(8)
     async with house.lock:
         house.puppet["a"].finish()
         await idle()
@@ -61,6 +64,34 @@ async def test_a_submit_waits_for_no_end_that_does_not_come() -> None:
         assert not pace.done()
         await house.clock.advance(0.05)
         assert pace.done()
+
+
+async def test_a_submit_waits_for_no_job_that_takes_its_time() -> None:
+    """However many wait: where none is about to end, nobody is held up."""
+    house = House(max_running=1)
+    await house.running()
+    await house.waiting(8)
+    pace = asyncio.ensure_future(house.engine.keep_pace())
+    await idle()
+    assert pace.done()
+
+
+@pytest.mark.parametrize("behind", [0, 2])
+async def test_submits_that_waited_for_an_end_go_on_together_after_it(behind: int) -> None:
+    """Also where more jobs wait behind one that takes its time; a client that has left is in nobody's way."""
+    house = House(max_running=1)
+    await house.running()
+    await house.waiting(1 + behind, b'{"name":"b"}')
+    async with house.lock:
+        house.puppet["a"].finish()
+        await idle()
+        paces = [asyncio.ensure_future(house.engine.keep_pace()) for _ in range(3)]
+        await idle()
+        paces[0].cancel()
+        await idle()
+        assert [pace.done() for pace in paces] == [True, False, False]
+    await idle()
+    assert [pace.done() for pace in paces] == [True, True, True]
 
 
 async def test_a_task_cancelled_while_its_end_waits_for_the_lock_loses_nothing() -> None:

@@ -16,13 +16,12 @@ from kameo_async.jobs.errors import JobFailed, JobFinishedError, UnavailableErro
 from kameo_async.jobs.job_log import bind_log, log_end, log_of
 from kameo_async.jobs.kind import Kind
 from kameo_async.jobs.models import Cancellation, Failure, Job, JobStatus, Outcome, Progress
+from kameo_async.jobs.pace import Pace
 from kameo_async.jobs.report import Reporter
 from kameo_async.jobs.store import Writes
 from kameo_async.jobs.uncancelled import uncancelled
 
 log = structlog.get_logger()
-
-MOST_TURNS_OF_A_SUBMIT, MOST_SECONDS_OF_A_SUBMIT = 8, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,35 +84,23 @@ class LocalEngine:
         self._runs: dict[str, Run] = {}
         self._abandoned: dict[asyncio.Task[None], str] = {}
         self._is_closed = False
-        self._place_freed = asyncio.Event()
+        self._pace = Pace(clock, self._is_end_coming)
 
     async def enqueue(self, job: Job) -> None:
         self._waiting[job.job_id] = job
         self._fill()
 
     async def keep_pace(self) -> None:
-        """As many jobs end in a turn as may run at once; more submits in it would outrun them."""
-        until = self._clock.monotonic() + MOST_SECONDS_OF_A_SUBMIT
-        for _ in range(min(len(self._waiting) // self._limits.max_running, MOST_TURNS_OF_A_SUBMIT)):
-            if any(run.is_settled for run in self._runs.values()):  # an end is on its way to the disk
-                await self._next_place(until)
-            else:
-                await asyncio.sleep(0)
+        if self._is_long():
+            await self._pace.hold()
 
-    async def _next_place(self, until: float) -> None:
-        """Returns when one is freed, or at that time: the disk may hang."""
-        if (seconds := until - self._clock.monotonic()) <= 0:
-            return
-        timer = self._clock.call_later(seconds, self._pulse)
-        try:
-            await self._place_freed.wait()
-        finally:
-            timer.cancel()
+    def _is_long(self) -> bool:
+        """Whether more jobs wait than could begin at once."""
+        return len(self._waiting) >= self._limits.max_running
 
-    def _pulse(self) -> None:
-        """Wakes those that wait for a place."""
-        self._place_freed.set()
-        self._place_freed.clear()
+    def _is_end_coming(self) -> bool:
+        """Whether one is on its way to the disk, say, after which a place is free."""
+        return any(run.is_settled for run in self._runs.values())
 
     async def cancel(self, job_id: str) -> Job:
         now, ttl = self._clock.now(), self._limits.ttl_seconds
@@ -141,6 +128,7 @@ class LocalEngine:
     async def close(self, grace_seconds: float) -> Sequence[str]:
         self._is_closed = True
         waiting, self._waiting = self._waiting, {}
+        self._pace.let_go()
         shutdown = Cancellation(models.SHUTDOWN)
         grace = self._all_done([run.task for run in self._runs.values()], grace_seconds)
         await asyncio.gather(grace, *[self._finish(job, shutdown) for job in waiting.values()])
@@ -168,7 +156,10 @@ class LocalEngine:
         if self._runs.get(run.job.job_id) is run:
             del self._runs[run.job.job_id]
         self._fill()
-        self._pulse()
+        if self._is_long():
+            self._pace.go_on()
+        else:
+            self._pace.let_go()
 
     async def _run(self, run: Run) -> None:
         """The task of one job: start, run, settle."""

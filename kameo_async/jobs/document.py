@@ -101,7 +101,11 @@ def encode(result: BaseModel) -> bytes:
     encoded = orjson.dumps(
         result.model_dump(mode="python", by_alias=True), default=_plain, option=_RESULT_OPTIONS
     )
-    # orjson hands over its whole buffer, 8 kB for a result of 700 bytes: a kept job is to cost its size.
+    return _trimmed(encoded)
+
+
+def _trimmed(encoded: bytes) -> bytes:
+    """Without the rest of orjson's buffer, 8 kB for a result of 700 bytes: a kept job is to cost its size."""
     return bytes(memoryview(encoded))
 
 
@@ -144,44 +148,44 @@ def document(job: Job) -> bytes:
 
 @_Remembered
 def _whole(job: Job) -> bytes:
-    return _around(job, job.result or b"null")
+    return _around(job, orjson.Fragment(job.result or b"null"))
 
 
 @_Remembered
 def summary(job: Job) -> bytes:
     """The job document with `data` null: an item of a list."""
-    return _around(job, b"null")
+    return _around(job, None)
 
 
 def accepted(job: Job) -> bytes:
     """The job document with the `JobAccepted` of a submit in `data`."""
-    data = {"job_id": job.job_id, "message": ACCEPTED_MESSAGE}
-    return _around(job, orjson.dumps(data))
+    return _around(job, {"job_id": job.job_id, "message": ACCEPTED_MESSAGE})
 
 
-def _around(job: Job, data: bytes) -> bytes:
-    """The job document around the JSON of its `data`."""
-    failure = job.failure
-    head = {
-        "job_id": job.job_id,
-        "kind": job.kind,
-        "status": job.status,
-        "progress": job.progress,
-    }
-    tail = {
-        "error": failure.message if failure else None,
-        "error_code": failure.code if failure else None,
-        "retryable": failure.retryable if failure else None,
-        "revision": job.revision,
-        "attempt": job.attempt,
-        "created_at": timestamp(job.created_at),
-        "started_at": timestamp(job.started_at),
-        "updated_at": timestamp(job.updated_at),
-        "finished_at": timestamp(job.finished_at),
-        "expires_at": timestamp(job.expires_at),
-        "links": _links(job.job_id),
-    }
-    return b"".join((orjson.dumps(head)[:-1], b',"data":', data, b",", orjson.dumps(tail)[1:]))
+def _around(job: Job, data: object) -> bytes:
+    """The job document around its `data`."""
+    failure, created_at = job.failure, timestamp(job.created_at)
+    encoded = orjson.dumps(
+        {
+            "job_id": job.job_id,
+            "kind": job.kind,
+            "status": job.status,
+            "progress": job.progress,
+            "data": data,
+            "error": failure.message if failure else None,
+            "error_code": failure.code if failure else None,
+            "retryable": failure.retryable if failure else None,
+            "revision": job.revision,
+            "attempt": job.attempt,
+            "created_at": created_at,
+            "started_at": timestamp(job.started_at),
+            "updated_at": created_at if job.updated_at is job.created_at else timestamp(job.updated_at),
+            "finished_at": timestamp(job.finished_at),
+            "expires_at": timestamp(job.expires_at),
+            "links": _links(job.job_id),
+        }
+    )
+    return _trimmed(encoded)
 
 
 def size_of(job: Job) -> int:
@@ -220,4 +224,4 @@ _NULL_BYTES = len("null")
 _TIME_BYTES = len('"2026-01-31T12:00:00.000Z"')
 _EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 _SAMPLE = Job("", "", b"", _EARLIEST, _EARLIEST)
-_FIXED_BYTES = len(_around(_SAMPLE, b"null")) - _varying_bytes(_SAMPLE)
+_FIXED_BYTES = len(_around(_SAMPLE, None)) - _varying_bytes(_SAMPLE)

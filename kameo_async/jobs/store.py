@@ -1,6 +1,7 @@
 """Where jobs are kept: the protocol, and the dict behind an `asyncio.Lock` that implements it in process."""
 
 import asyncio
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -102,13 +103,29 @@ class Entry(Struct, eq=False, gc=False):
     size: int = 0  # bytes of its document; of a finished job
 
 
+class _Few(list[int]):
+    """What a `SortedList` does, for jobs that have not ended: few, so that it takes 0.3 us instead of 1.5."""
+
+    def add(self, value: int) -> None:
+        insort(self, value)
+
+    def remove(self, value: int) -> None:
+        del self[bisect_left(self, value)]
+
+    def bisect_left(self, value: int) -> int:
+        return bisect_left(self, value)
+
+
+Order = _Few | SortedList[int]
+
+
 @dataclass(slots=True)
 class _State:
     """All that changes, under the lock only."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)  # idempotency key -> job id
-    order: dict[tuple[JobStatus, str], SortedList[int]] = field(default_factory=dict)  # sequences
+    order: dict[tuple[JobStatus, str], Order] = field(default_factory=dict)  # sequences
     by_sequence: dict[int, Entry] = field(default_factory=dict)
     finished: deque[Entry] = field(default_factory=deque)  # the first to expire first
     kept_bytes: int = 0
@@ -256,11 +273,11 @@ class MemoryJobStore:
             self._state.finished.append(entry)
             entry.deadline = self._clock.monotonic() + self._ttl_seconds
 
-    def _order_of(self, job: Job) -> "SortedList[int]":
+    def _order_of(self, job: Job) -> Order:
         which = (job.status, job.kind)
         order = self._state.order.get(which)
         if order is None:
-            order = self._state.order[which] = SortedList()
+            order = self._state.order[which] = SortedList() if job.is_terminal else _Few()
         return order
 
     def _remove_oldest(self, oldest: Sequence[Entry]) -> None:
@@ -279,7 +296,7 @@ class MemoryJobStore:
             del self._state.keys[entry.key]
 
 
-def _newest(order: "SortedList[int]", count: int, cursor: int | None) -> list[int]:
+def _newest(order: Order, count: int, cursor: int | None) -> list[int]:
     """Up to `count` of the sequences before `cursor`, the newest last."""
     end = len(order) if cursor is None else order.bisect_left(cursor)
     return list(order[max(0, end - count) : end])

@@ -1,7 +1,6 @@
 """Where jobs are kept: the protocol, and the dict behind an `asyncio.Lock` that implements it in process."""
 
 import asyncio
-from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from kameo_async.clock import Clock
 from kameo_async.jobs.document import size_of
 from kameo_async.jobs.errors import JobNotFoundError, KeyReusedError, OverloadedError
 from kameo_async.jobs.models import Job, JobStatus, Transition
+from kameo_async.jobs.order import Few, Order, newest
 from kameo_async.jobs.subscription import Expired, Hub, Subscription
 
 
@@ -103,22 +103,6 @@ class Entry(Struct, eq=False, gc=False):
     size: int = 0  # bytes of its document; of a finished job
 
 
-class _Few(list[int]):
-    """What a `SortedList` does, for jobs that have not ended: few, so that it takes 0.3 us instead of 1.5."""
-
-    def add(self, value: int) -> None:
-        insort(self, value)
-
-    def remove(self, value: int) -> None:
-        del self[bisect_left(self, value)]
-
-    def bisect_left(self, value: int) -> int:
-        return bisect_left(self, value)
-
-
-Order = _Few | SortedList[int]
-
-
 @dataclass(slots=True)
 class _State:
     """All that changes, under the lock only."""
@@ -177,7 +161,7 @@ class MemoryJobStore:
     async def page(self, which: JobFilter, limit: int, cursor: int | None = None) -> JobPage:
         async with self._lock:
             orders = [order for pair, order in self._state.order.items() if which.matches(*pair)]
-            candidates = [n for order in orders for n in _newest(order, limit + 1, cursor)]
+            candidates = [n for order in orders for n in newest(order, limit + 1, cursor)]
             found = sorted(candidates, reverse=True)[: limit + 1]
             jobs = tuple(self._state.by_sequence[n].job for n in found[:limit])
             return JobPage(jobs, sum(map(len, orders)), found[limit - 1] if len(found) > limit else None)
@@ -277,7 +261,7 @@ class MemoryJobStore:
         which = (job.status, job.kind)
         order = self._state.order.get(which)
         if order is None:
-            order = self._state.order[which] = SortedList() if job.is_terminal else _Few()
+            order = self._state.order[which] = SortedList() if job.is_terminal else Few()
         return order
 
     def _remove_oldest(self, oldest: Sequence[Entry]) -> None:
@@ -294,9 +278,3 @@ class MemoryJobStore:
         del self._state.entries[entry.job.job_id]
         if entry.key is not None:
             del self._state.keys[entry.key]
-
-
-def _newest(order: Order, count: int, cursor: int | None) -> list[int]:
-    """Up to `count` of the sequences before `cursor`, the newest last."""
-    end = len(order) if cursor is None else order.bisect_left(cursor)
-    return list(order[max(0, end - count) : end])

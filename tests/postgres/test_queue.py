@@ -161,11 +161,11 @@ async def test_an_entry_without_a_job_that_waits_is_passed_over(
     gone, job = [await web.submit("puppet", {"name": name}) for name in "ab"]
     with psycopg.connect(url) as sweeper:
         sweeper.execute("SELECT pg_advisory_xact_lock(%s)", (SWEEPER_LOCK,))
-        server.execute("ALTER TABLE job DISABLE TRIGGER waits_no_more", url)
+        server.execute("ALTER TABLE job DISABLE TRIGGER waits_otherwise", url)
         try:
             await web.cancel(gone.job_id)
         finally:
-            server.execute("ALTER TABLE job ENABLE TRIGGER waits_no_more", url)
+            server.execute("ALTER TABLE job ENABLE TRIGGER waits_otherwise", url)
         assert server.execute(_QUEUED, url) == [(gone.job_id,), (job.job_id,)]
         await start_service(url, puppet, runs_jobs=True)
         await in_time(puppet["b"].started.wait())
@@ -193,6 +193,27 @@ async def test_an_entry_of_a_job_that_runs_is_passed_over(
     puppet["a"].finish()
     assert (await ended(other, job)).attempt == 1
     assert idle.order == []
+
+
+@pytest.mark.parametrize("is_lost", [True, False], ids=["lost", "handed back"])
+async def test_an_entry_of_a_job_that_runs_is_in_nobodys_way(
+    server: Server, url: str, start_service: Start, is_lost: bool
+) -> None:
+    """That job and others are found again when their worker is lost, or goes."""
+    puppet = Puppet()
+    worker = await start_service(url, puppet, runs_jobs=True, max_running=2, lease=60)
+    jobs = [await started(worker, puppet, name) for name in "ab"]
+    with psycopg.connect(url) as sweeper:
+        sweeper.execute("SELECT pg_advisory_xact_lock(%s)", (SWEEPER_LOCK,))
+        server.execute("SELECT procrastinate_defer_jobs_v1(array_agg(queue_entry(job))) FROM job", url)
+        if is_lost:
+            server.execute("UPDATE job SET worker_id = 'gone', lease_until = now() - interval '1 s'", url)
+        else:
+            await worker.close(0)
+        web = await start_service(url, lease=0.3)
+        for job in jobs:
+            assert (await until(web, job, lambda job: job.status == "pending")).attempt == 2
+        assert sorted(server.execute(_QUEUED, url)) == sorted((job.job_id,) for job in jobs)
 
 
 async def test_a_job_that_another_holds_is_taken_later(

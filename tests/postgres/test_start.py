@@ -94,6 +94,23 @@ async def test_a_user_without_rights_is_told_what_to_do(server: Server) -> None:
     await prepare(Connections(modest))
 
 
+async def test_a_user_without_rights_on_what_an_upgrade_brought_is_told(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rights were on the tables of before; the table that it may not use is named."""
+    url = server.database()
+    name = url.rpartition("/")[2]
+    server.execute(f"CREATE USER early_{name}")
+    monkeypatch.setattr("kameo_async.engines.postgres.schema.MIGRATIONS", MIGRATIONS[:1])
+    await prepare(Connections(url))
+    for grant in ("USAGE ON SCHEMA", "ALL ON ALL TABLES IN SCHEMA", "ALL ON ALL SEQUENCES IN SCHEMA"):
+        server.execute(f"GRANT {grant} kameo_async TO early_{name}", url)
+    monkeypatch.undo()
+    await prepare(Connections(url))
+    with pytest.raises(DatabaseError, match=r"lacks a right \(permission denied for .*procrastinate_.*GRANT"):
+        await prepare(Connections(server.url(name, user=f"early_{name}")))
+
+
 def test_too_old_a_server_is_named() -> None:
     """With the version that is needed."""
     check_server(130_000)

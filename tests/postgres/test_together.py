@@ -23,6 +23,10 @@ pytestmark = pytest.mark.database
 
 Start = Callable[..., Any]
 
+_WAITS_FOR_A_ROW = (
+    "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
+
 
 async def test_a_job_started_on_one_web_is_followed_on_another(url: str, start_service: Start) -> None:
     """By poll, long poll and subscription; the documents are equal to the byte, so the ETags are too."""
@@ -324,6 +328,26 @@ async def test_what_nobody_runs_is_lost_though_its_worker_lives(
     )
     back = await until(worker, orphan, lambda job: job.status == "pending", 5)
     assert (back.attempt, (await worker.get(first.job_id)).attempt) == (2, 1)
+
+
+async def test_a_stricter_default_isolation_refuses_nothing(
+    server: Server, url: str, start_service: Start
+) -> None:
+    """A database's default may be repeatable read, in which who waited for a row that changed must fail."""
+    name = url.rpartition("/")[2]
+    server.execute(f"ALTER DATABASE {name} SET default_transaction_isolation TO 'repeatable read'")
+    try:
+        web = await start_service(url)
+        job = await web.submit("walk")
+        with psycopg.connect(url) as other:
+            other.execute("UPDATE kameo_async.job SET losses = 1")
+            cancelling = asyncio.ensure_future(web.cancel(job.job_id))
+            async with asyncio.timeout(5):
+                while not server.execute(_WAITS_FOR_A_ROW, url):
+                    await asyncio.sleep(0.005)
+        assert (await in_time(cancelling)).status == "cancelled"
+    finally:
+        server.execute(f"ALTER DATABASE {name} RESET default_transaction_isolation")
 
 
 async def test_a_restart_of_all_processes_loses_nothing(url: str, start_service: Start) -> None:

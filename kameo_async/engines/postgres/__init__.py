@@ -1,7 +1,7 @@
 """The service over any number of processes and machines: jobs in PostgreSQL, run by workers.
 
-The row of a job is the truth, and its order in the table is the queue: a worker claims the oldest that waits
-(`FOR UPDATE SKIP LOCKED`), and its lease, heartbeat and attempt stand in the same row.
+The row of a job is the truth: lease, heartbeat, attempt and end stand in it. What waits is in procrastinate's
+queue too, by a trigger, out of which a worker takes what waited longest.
 """
 
 from collections.abc import Callable, Mapping

@@ -25,10 +25,12 @@ SCHEMA = "kameo_async"
 CONNECT_SECONDS = 3
 OPERATION_SECONDS = 8.0
 
-# A process frozen inside a transaction must not hold its rows for longer than its leases.
+# A process frozen inside a transaction must not hold its rows for longer than its leases, and who waited for
+# a row takes it as it is then, whatever the database's default.
 _SETTINGS = (
     f"SET search_path TO {SCHEMA}, pg_catalog; SET idle_in_transaction_session_timeout TO '5s';"
-    "SET timezone TO 'UTC'; SET client_min_messages TO error"
+    "SET default_transaction_isolation TO 'read committed'; SET timezone TO 'UTC';"
+    "SET client_min_messages TO error"
 )
 # What says that the database is away, or cannot write now, rather than that a statement is wrong.
 _AWAY = (

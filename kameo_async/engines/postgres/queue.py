@@ -5,6 +5,7 @@ tell who is alive or what is lost: the row of the job does, by its lease.
 """
 
 from collections.abc import Collection, Sequence
+from typing import LiteralString
 
 import structlog
 
@@ -26,11 +27,12 @@ _OUTSIDE = (
     "SELECT job_id FROM job WHERE status = 'pending'"
     """ EXCEPT SELECT queueing_lock COLLATE "C" FROM procrastinate_jobs WHERE status = 'todo'"""
 )
-# Each call sees what those before it took.
+# Until the first that finds none: each passes by all that wait in other queues.
+_FETCH: LiteralString = "procrastinate_fetch_job_v2(%(queues)s::varchar[], NULL)"
 _TAKE = (
-    "SELECT (entry).args->>'job_id', (entry).id FROM"
-    " (SELECT procrastinate_fetch_job_v2(%s::varchar[], NULL) entry FROM generate_series(1, %s)) taken"
-    " WHERE (entry).id IS NOT NULL"
+    f"WITH RECURSIVE taken AS (SELECT 1 AS number, {_FETCH} AS entry UNION ALL"
+    f" SELECT number + 1, {_FETCH} FROM taken WHERE number < %(limit)s AND (entry).id IS NOT NULL)"
+    " SELECT (entry).args->>'job_id', (entry).id FROM taken WHERE (entry).id IS NOT NULL"
 )
 _PUT_BACK = (
     "SELECT job_id, procrastinate_retry_job_v2(id, now() + interval '1 second', NULL, NULL, NULL)"
@@ -56,7 +58,7 @@ class Taking:
 
     async def take(self, queues: Sequence[str], limit: int) -> Sequence[str]:
         """The ids of the jobs that waited longest, which others then do not see in the queue."""
-        cursor = await self._connection.execute(_TAKE, (queues, limit))
+        cursor = await self._connection.execute(_TAKE, {"queues": queues, "limit": limit})
         self._entries = dict(await cursor.fetchall())
         return list(self._entries)
 

@@ -147,6 +147,11 @@ BEGIN
 END $$
 """
 
+_FORBIDDEN = (
+    "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(current_schema()) AND relkind = 'r'"
+    " AND NOT has_table_privilege(oid, 'INSERT') ORDER BY relname"
+)
+
 # MIGRATIONS[n] leads from version n to n + 1.
 MIGRATIONS: tuple[tuple[str, ...], ...] = ((_TABLES, _COUNTING, _SAYING, ARCHIVE), QUEUE)
 
@@ -161,6 +166,7 @@ async def prepare(connections: Connections) -> None:
         check_server(connection.info.server_version)
         if await _version(connection) != len(MIGRATIONS):
             await _migrate(connection)
+        await _check_rights(connection)
     except psycopg.errors.InsufficientPrivilege as error:
         raise DatabaseError(
             f"{SETTING}: its user lacks a right ({reason(error)}); let the owner run `kameo-async migrate`,"
@@ -179,6 +185,13 @@ def check_server(version: int) -> None:
             f"{SETTING}: PostgreSQL {version // 10000} is too old;"
             f" {OLDEST_SERVER // 10000} or newer is needed"
         )
+
+
+async def _check_rights(connection: Connection) -> None:
+    """A user that is not the owner needs rights on what an upgrade brought, too."""
+    names = [name for (name,) in await (await connection.execute(_FORBIDDEN)).fetchall()]
+    if names:
+        raise psycopg.errors.InsufficientPrivilege(f"permission denied for {', '.join(names)}")
 
 
 async def _migrate(connection: Connection) -> None:

@@ -175,6 +175,7 @@ class Watch:
                 await self._look_around()
                 if self._may_judge():
                     await self._requeue_lost()
+            with one_round("queue.sweep_failed"):
                 await self._sweep_now_and_then()
 
     async def _requeue_lost(self) -> None:

@@ -15,8 +15,8 @@ _LONGEST_KIND = 100  # the name of a queue has 128 characters at most
 _QUIET = "ALTER TABLE procrastinate_jobs DISABLE TRIGGER USER"
 
 # The queue is empty most of the time, and so is what statistics know of it: to sort all that wait for each
-# one that is taken, or to look through all, then seems cheap (10 ms with 20,000). By the index in their order,
-# and planned anew each time for as many as there are, it takes 0.3 ms whatever was before.
+# one that is taken, or to look through all, then seems cheap (10 ms with 20,000). By the index in their
+# order, and planned anew each time for as many as there are, it takes 0.3 ms whatever was before.
 _IN_ORDER = (
     "ALTER FUNCTION procrastinate_fetch_job_v2(varchar[], bigint) SET enable_sort TO off"
     " SET enable_bitmapscan TO off SET plan_cache_mode TO force_custom_plan"

@@ -9,7 +9,6 @@ store applies them under its lock, a database store inside a transaction on the 
 refuses every one of them by returning itself; each visible change adds exactly 1 to `revision`.
 """
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +16,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 from msgspec.structs import replace
+
+from kameo_async.jobs.ids import new_id
 
 
 class JobStatus(StrEnum):
@@ -108,7 +109,7 @@ def text(value: object) -> str:
 
 def new_job(kind: str, params: bytes, now: datetime, request_id: str | None = None) -> Job:
     """A pending job under an id that cannot be guessed (122 random bits, RFC 9562 section 5.4)."""
-    return Job(str(uuid.uuid4()), kind, params, created_at=now, updated_at=now, request_id=request_id)
+    return Job(new_id(), kind, params, created_at=now, updated_at=now, request_id=request_id)
 
 
 def start(job: Job, now: datetime) -> Job:

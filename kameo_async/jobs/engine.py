@@ -147,10 +147,10 @@ class LocalEngine:
 
     def _ended(self, run: Run, task: asyncio.Task[None]) -> None:
         self._abandoned.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.critical("job.lost", job_id=run.job.job_id, exc_info=error)
         if run.stop is None:
             self._release(run)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("job.lost", job_id=run.job.job_id, exc_info=error)
 
     def _release(self, run: Run) -> None:
         if self._runs.get(run.job.job_id) is run:

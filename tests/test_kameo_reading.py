@@ -138,6 +138,9 @@ def test_digits_stay(digits: str):
         ("listing_date", '"0001-01-01T00:00:00+05:00"', "listed_at cannot be read"),
         ("duration_in_months", "1.5", "duration_months is not a whole number"),
         ("allocation_type_id", "1" * 30, "allocation_type_id is out of range"),
+        ("duration_in_months", "1e999999999", "duration_months is out of range"),
+        ("duration_in_months", "-1e999999999", "duration_months is out of range"),
+        ("is_listed", "1e-999999999", "is_listed is not a whole number"),
     ],
 )
 def test_a_broken_loan_is_named(name: str, literal: str, reason: str):
@@ -145,6 +148,14 @@ def test_a_broken_loan_is_named(name: str, literal: str, reason: str):
     page = read(name, literal)
     assert [loan.id for loan in page.loans] == [1]
     assert list(page.warnings()) == [f"Loan 4711 on page 1 was left out: {reason}"]
+
+
+@pytest.mark.parametrize(
+    ("literal", "months"), [("0e999999999", 0), ("0e-999999999", 0), ("1.2e1", 12), ("12.0", 12)]
+)
+def test_a_whole_number_may_be_written_with_an_exponent(literal: str, months: int):
+    """Or with a point; however large the exponent is, to read it takes no time."""
+    assert read("duration_in_months", literal).loans[0].duration_months == months
 
 
 @pytest.mark.parametrize("literal", ["true", "null", '"4711"', "1.0", "[]", "-1"])

@@ -13,6 +13,7 @@ COUNTRIES = {"SEK": "SE", "NOK": "NO", "DKK": "DK"}
 _SIX_PLACES = Decimal("0.000001")
 _LARGEST = Decimal("1e18")
 INT64_MAX = 2**63 - 1
+_MOST_DIGITS = 30  # more than it has
 
 
 def _to_utc(value: datetime) -> datetime:
@@ -26,9 +27,16 @@ def _web_address(value: object) -> object:
     return value if isinstance(value, str) and value.startswith(("https://", "http://")) else None
 
 
+def _short(value: object) -> object:
+    """A Decimal with a bound to its exponent: pydantic writes out `1e999999999` as an int, for hours."""
+    if type(value) is not Decimal or not value.is_finite() or abs(value.adjusted()) <= _MOST_DIGITS:
+        return value
+    return value and Decimal(f"1E{_MOST_DIGITS if value.adjusted() > 0 else -_MOST_DIGITS}").copy_sign(value)
+
+
 # A finite number with few enough digits that sums, quotients and readers of JSON can hold it.
 Number = Annotated[Decimal, Field(ge=-_LARGEST, le=_LARGEST)]
-Integer = Annotated[int, Field(ge=-INT64_MAX - 1, le=INT64_MAX)]
+Integer = Annotated[int, Field(ge=-INT64_MAX - 1, le=INT64_MAX), BeforeValidator(_short)]
 Time = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 
 

@@ -123,8 +123,12 @@ class JobService:
         *,
         key: str | None = None,
         request_id: str | None = None,
+        is_awaited: bool = False,
     ) -> Job:
         """Starts a job and gives it, pending; `params` are JSON values. A known `key` gives its job as it is.
+
+        Who submits is held up while jobs before this one end, but not one by whom the job `is_awaited`:
+        waiting for its end keeps that one to the jobs' pace anyway.
 
         Raises UnknownKindError, InvalidParamsError, KeyReusedError, OverloadedError, DrainingError, and
         UnavailableError when jobs cannot be kept.
@@ -141,7 +145,7 @@ class JobService:
             self._accepting.add(accepting)
             accepting.add_done_callback(self._accepting.discard)
         kept, is_new = await asyncio.shield(accepting)
-        if is_new:
+        if is_new and not is_awaited:
             await self._engine.keep_pace()
         return kept
 

@@ -33,7 +33,9 @@ async def submit(request: web.Request) -> web.Response:
         raise UnknownKindError
     key, seconds = query.idempotency_key(request), wait_seconds(request)
     values = await query.params(request, params_schema(jobs.kinds[name].Params))
-    job = await jobs.submit(name, values, key=key, request_id=request[REQUEST_ID])
+    job = await jobs.submit(
+        name, values, key=key, request_id=request[REQUEST_ID], is_awaited=seconds is not None
+    )
     applied = _applied(seconds)
     if seconds is not None:
         last = await jobs.wait(job.job_id, lambda job: job.is_terminal, seconds)

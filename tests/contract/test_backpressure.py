@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from tests.contract.asking import problem, until
-from tests.service import Service, running_service
+from tests.service import Echo, Service, running_service
 
 
 async def listed(service: Service, query: str) -> list[str]:
@@ -115,3 +115,14 @@ async def test_a_known_key_is_answered_when_all_is_full() -> None:
         assert (await post(service, "more"))[0] == 503
         async with service.client.post("/api/jobs/gate", headers=headers) as answer:
             assert (answer.status, (await answer.json())["job_id"]) == (202, first["job_id"])
+
+
+async def test_who_waits_for_the_end_gets_it_however_little_is_kept():
+    """Not held up behind others first: a finished job that there is no room for is gone by then."""
+    async with running_service([Echo()], max_running_jobs=1, max_kept_bytes=1, is_watched=False) as service:
+
+        async def submit() -> int:
+            async with service.client.post("/api/jobs/echo?text=a", headers={"Prefer": "wait=20"}) as answer:
+                return answer.status
+
+        assert await asyncio.gather(*[submit() for _ in range(60)]) == [200] * 60

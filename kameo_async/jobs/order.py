@@ -13,7 +13,11 @@ class Few(list[int]):
         insort(self, value)
 
     def remove(self, value: int) -> None:
-        del self[bisect_left(self, value)]
+        """Raises ValueError where it is not there."""
+        place = bisect_left(self, value)
+        if self[place : place + 1] != [value]:
+            raise ValueError(f"{value} not in list")
+        del self[place]
 
     def bisect_left(self, value: int) -> int:
         return bisect_left(self, value)

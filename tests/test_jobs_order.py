@@ -11,7 +11,7 @@ NUMBERS = st.integers(0, 9)
 
 @given(st.lists(st.tuples(st.booleans(), NUMBERS)), NUMBERS, st.none() | NUMBERS)
 def test_few_are_kept_as_many_are(changes: list[tuple[bool, int]], count: int, before: int | None):
-    """What is added, removed and looked up; to remove what is not there fails in both, and changes neither."""
+    """What is added, removed and looked up; to remove what is not there fails, and changes nothing."""
     few, many = Few(), SortedList()
     for is_added, number in changes:
         outcomes = []

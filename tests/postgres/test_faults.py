@@ -116,7 +116,8 @@ async def harm(
     web, workers[1] = await asyncio.gather(start("web", url), start("worker", url))
     client.webs.append(web)
     await asyncio.to_thread(server.stop, "immediate")
-    await asyncio.sleep(0.3)
+    while not all("database.lost" in node.events() for node in (*client.webs, workers[1])):
+        await asyncio.sleep(0.02)
     await asyncio.to_thread(server.start)
     workers[0].signal(signal.SIGCONT)
 

@@ -93,10 +93,15 @@ async def test_a_web_killed_between_the_two_writes_loses_nothing(
         web.signal(signal.SIGKILL)
         assert await in_time(posting) == 0
         assert server.execute(_PENDING, url) == server.execute(_QUEUED, url) == []
+    async with asyncio.timeout(5):
+        while not (pending := server.execute(_PENDING, url)):
+            await asyncio.sleep(0.005)
+    assert server.execute(_QUEUED, url) == pending
     service = await start_service(url, runs_jobs=True)
     job = await service.submit("walk", {}, key="k")
-    assert (await ended(service, job)).status == "success"
-    assert [(job.job_id, job.attempt) for job in (await service.list()).jobs] == [(job.job_id, 1)]
+    assert [(job.job_id,)] == pending
+    done = await ended(service, job)
+    assert (done.status, done.attempt, (await service.list()).total) == ("success", 1, 1)
     assert server.execute(_QUEUED, url) == []
 
 
